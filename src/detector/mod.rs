@@ -1,0 +1,1 @@
+//! The detector: manifest, ONNX Runtime session, pre- and postprocessing.

@@ -1,0 +1,1 @@
+//! Health: what the detections say about the detector.

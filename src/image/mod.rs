@@ -1,0 +1,1 @@
+//! Frames, encodings and conversions.

@@ -1,0 +1,9 @@
+//! Roadproof: a compressed object detector for vehicles that knows, for every class, when it is failing.
+//!
+//! The library is the pipeline that the live node and the offline tools share; a folder is a room, and
+//! imports point down only (see `docs/architecture.md`).
+
+pub mod detector;
+pub mod health;
+pub mod image;
+pub mod pipeline;

@@ -1,0 +1,1 @@
+//! The one way a frame goes, live or replayed.
