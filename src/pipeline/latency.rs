@@ -1,0 +1,170 @@
+use std::time::Duration;
+
+/// Number of most recent frames over which percentiles are taken.
+const CAPACITY: usize = 1024;
+
+/// The last 1024 durations of one stage. Constant memory (8 KiB), no allocation after construction.
+#[derive(Debug, Clone)]
+pub struct LatencyWindow {
+    samples_us: Vec<u32>,
+    scratch: Vec<u32>,
+    next: usize,
+}
+
+/// Percentiles of a [`LatencyWindow`], in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatencySummary {
+    /// How many frames the percentiles are taken over.
+    pub count: usize,
+    /// Median.
+    pub p50_ms: f64,
+    /// 99th percentile (nearest rank).
+    pub p99_ms: f64,
+    /// Largest.
+    pub max_ms: f64,
+}
+
+impl Default for LatencyWindow {
+    fn default() -> Self {
+        Self { samples_us: Vec::with_capacity(CAPACITY), scratch: Vec::with_capacity(CAPACITY), next: 0 }
+    }
+}
+
+impl LatencyWindow {
+    /// Adds a duration; the oldest one leaves when the window is full. Resolution 1 µs.
+    pub fn record(&mut self, duration: Duration) {
+        let us = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+        if self.samples_us.len() < CAPACITY {
+            self.samples_us.push(us);
+        } else if let Some(slot) = self.samples_us.get_mut(self.next) {
+            *slot = us;
+        }
+        self.next = (self.next + 1) % CAPACITY;
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.samples_us.clear();
+        self.next = 0;
+    }
+
+    /// Percentiles of what is in the window; `None` while it is empty.
+    pub fn summary(&mut self) -> Option<LatencySummary> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&self.samples_us);
+        self.scratch.sort_unstable();
+        // Nearest-rank percentile: the smallest value with at least q of the samples at or below it.
+        let count = self.scratch.len();
+        let at = |per_cent: usize| {
+            let rank = (count * per_cent).div_ceil(100).max(1);
+            self.scratch.get(rank - 1).map(|&us| f64::from(us) / 1e3)
+        };
+        Some(LatencySummary { count, p50_ms: at(50)?, p99_ms: at(99)?, max_ms: at(100)? })
+    }
+}
+
+/// The stages whose latency the node reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// From arrival until the worker takes the frame out of its slot.
+    Wait,
+    /// Decompression and colour conversion.
+    Convert,
+    /// Resize and normalisation.
+    Preprocess,
+    /// The network.
+    Inference,
+    /// Decoding and non-maximum suppression.
+    Postprocess,
+    /// Building and publishing the messages.
+    Publish,
+    /// From arrival until the detections are published.
+    Total,
+    /// From the header's stamp until the detections are published; unlike all others it depends on the
+    /// publisher's clock.
+    Age,
+}
+
+impl Stage {
+    /// All stages in the order in which a frame meets them.
+    pub const ALL: [Self; 8] = [
+        Self::Wait,
+        Self::Convert,
+        Self::Preprocess,
+        Self::Inference,
+        Self::Postprocess,
+        Self::Publish,
+        Self::Total,
+        Self::Age,
+    ];
+
+    /// Name as used in diagnostics keys and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Convert => "convert",
+            Self::Preprocess => "preprocess",
+            Self::Inference => "inference",
+            Self::Postprocess => "postprocess",
+            Self::Publish => "publish",
+            Self::Total => "total",
+            Self::Age => "age",
+        }
+    }
+}
+
+/// One [`LatencyWindow`] per [`Stage`].
+#[derive(Debug, Clone, Default)]
+pub struct StageLatencies([LatencyWindow; Stage::ALL.len()]);
+
+impl StageLatencies {
+    /// The window of `stage`.
+    pub fn stage(&mut self, stage: Stage) -> &mut LatencyWindow {
+        &mut self.0[stage as usize]
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.iter_mut().for_each(LatencyWindow::clear);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_rank_over_the_last_samples() {
+        let mut window = LatencyWindow::default();
+        assert_eq!(window.summary(), None);
+        for ms in 1..=100 {
+            window.record(Duration::from_millis(ms));
+        }
+        let summary = window.summary().unwrap();
+        assert_eq!(summary, LatencySummary { count: 100, p50_ms: 50.0, p99_ms: 99.0, max_ms: 100.0 });
+        for _ in 0..CAPACITY {
+            window.record(Duration::from_millis(7));
+        }
+        let summary = window.summary().unwrap();
+        assert_eq!(summary, LatencySummary { count: CAPACITY, p50_ms: 7.0, p99_ms: 7.0, max_ms: 7.0 });
+    }
+
+    #[test]
+    fn absurd_durations_saturate() {
+        let mut window = LatencyWindow::default();
+        window.record(Duration::from_secs(u64::MAX));
+        assert!(window.summary().unwrap().max_ms > 4e6);
+    }
+
+    #[test]
+    fn each_stage_has_its_own_window() {
+        let mut stages = StageLatencies::default();
+        for (i, stage) in Stage::ALL.into_iter().enumerate() {
+            stages.stage(stage).record(Duration::from_millis(i as u64 + 1));
+        }
+        for (i, stage) in Stage::ALL.into_iter().enumerate() {
+            assert_eq!(stages.stage(stage).summary().unwrap().max_ms, (i + 1) as f64, "{}", stage.name());
+        }
+    }
+}

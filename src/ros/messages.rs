@@ -1,0 +1,231 @@
+//! Our figures as ROS messages. What goes out per frame is built in a message that is kept, so that its
+//! texts and lists are not allocated anew.
+
+use r2r::builtin_interfaces::msg::Time;
+use r2r::roadproof::msg::{CameraHealth, ClassHealth};
+use r2r::std_msgs::msg::Header;
+use r2r::vision_msgs::msg::{Detection2D, Detection2DArray, ObjectHypothesisWithPose};
+
+use crate::detector::{Detection, Thresholds};
+use crate::health::{CameraWindow, ClassSummary, HealthStatus};
+use crate::pipeline::FrameCounters;
+
+/// A point in time as a message; times before 1970 or after 2106 do not fit and are clamped.
+pub(crate) fn time(ns: i64) -> Time {
+    let ns = ns.max(0);
+    let sec = i32::try_from(ns / 1_000_000_000).unwrap_or(i32::MAX);
+    Time { sec, nanosec: (ns % 1_000_000_000) as u32 }
+}
+
+/// A text that the middleware's C strings can hold.
+pub(crate) fn text(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn assign(to: &mut String, from: &str) {
+    to.clear();
+    to.push_str(from);
+}
+
+/// A `Detection2DArray` that is filled anew for every frame.
+#[derive(Default)]
+pub(crate) struct DetectionMessage {
+    message: Detection2DArray,
+    /// Entries that the last frames needed and this one does not.
+    spare: Vec<Detection2D>,
+}
+
+impl DetectionMessage {
+    /// Fills the message; boxes and scores as they are, the class by its name.
+    pub(crate) fn fill<'d>(
+        &mut self,
+        stamp: &Time,
+        frame_id: &str,
+        detections: impl Iterator<Item = &'d Detection>,
+        class_names: &[String],
+    ) -> &Detection2DArray {
+        let message = &mut self.message;
+        message.header.stamp = stamp.clone();
+        assign(&mut message.header.frame_id, frame_id);
+        let mut count = 0;
+        for detection in detections {
+            if count == message.detections.len() {
+                message.detections.push(self.spare.pop().unwrap_or_else(blank));
+            }
+            if let Some(entry) = message.detections.get_mut(count) {
+                let name = class_names.get(detection.class_id as usize).map_or("", String::as_str);
+                fill_entry(entry, stamp, frame_id, detection, name);
+            }
+            count += 1;
+        }
+        self.spare.extend(message.detections.drain(count..));
+        message
+    }
+}
+
+fn blank() -> Detection2D {
+    Detection2D { results: vec![ObjectHypothesisWithPose::default()], ..Detection2D::default() }
+}
+
+fn fill_entry(entry: &mut Detection2D, stamp: &Time, frame_id: &str, detection: &Detection, class_name: &str) {
+    entry.header.stamp = stamp.clone();
+    assign(&mut entry.header.frame_id, frame_id);
+    if let Some(result) = entry.results.first_mut() {
+        assign(&mut result.hypothesis.class_id, class_name);
+        result.hypothesis.score = f64::from(detection.score);
+    }
+    let bbox = &detection.bbox;
+    entry.bbox.center.position.x = f64::from(f32::midpoint(bbox.x_min, bbox.x_max));
+    entry.bbox.center.position.y = f64::from(f32::midpoint(bbox.y_min, bbox.y_max));
+    entry.bbox.size_x = f64::from(bbox.width());
+    entry.bbox.size_y = f64::from(bbox.height());
+}
+
+/// What a health message says beside the window's figures.
+pub(crate) struct HealthContext<'a> {
+    pub(crate) now_ns: i64,
+    pub(crate) frame_id: &'a str,
+    pub(crate) camera: &'a str,
+    pub(crate) model_name: &'a str,
+    pub(crate) model_sha256: &'a str,
+    pub(crate) class_names: &'a [String],
+    pub(crate) thresholds: &'a Thresholds,
+    pub(crate) counters: FrameCounters,
+    pub(crate) input_rate_hz: f64,
+    pub(crate) last_frame_age_s: f64,
+}
+
+/// The health of one camera, from its window (already advanced to now).
+pub(crate) fn camera_health(window: &CameraWindow, context: &HealthContext<'_>) -> CameraHealth {
+    let summary = window.camera_summary();
+    let (status, needs_reason) = status_code(summary.status);
+    let window_s = window.config().window_s as f32;
+    let enabled = |id: &usize| context.thresholds.is_enabled(*id as u32);
+    let classes = (0..context.class_names.len()).filter(enabled);
+    let unknown = f32::NAN;
+    CameraHealth {
+        header: Header { stamp: time(context.now_ns), frame_id: text(context.frame_id) },
+        camera: context.camera.to_owned(),
+        model_name: text(context.model_name),
+        model_sha256: context.model_sha256.to_owned(),
+        profile_sha256: String::new(),
+        status,
+        reason: if needs_reason { summary.reason.to_string() } else { String::new() },
+        window_s,
+        frames_received: context.counters.received,
+        frames_processed: context.counters.processed,
+        frames_overwritten: context.counters.overwritten,
+        frames_stale: context.counters.stale,
+        frames_rejected: context.counters.rejected,
+        input_rate: context.input_rate_hz as f32,
+        processing_rate: summary.frame_rate_hz as f32,
+        last_frame_age_s: context.last_frame_age_s as f32,
+        low_score: context.thresholds.low_score,
+        image_noise: unknown,
+        image_sharpness: unknown,
+        image_brightness: unknown,
+        image_contrast: unknown,
+        image_dark_share: unknown,
+        image_bright_share: unknown,
+        image_blockiness: unknown,
+        prediction_consistency: unknown,
+        prediction_reliability: unknown,
+        estimated_severity: unknown,
+        estimated_map: unknown,
+        estimated_map_low: unknown,
+        estimated_map_high: unknown,
+        classes: classes.filter_map(|id| class_health(window, context, id as u32, window_s)).collect(),
+        ..CameraHealth::default()
+    }
+}
+
+fn class_health(
+    window: &CameraWindow,
+    context: &HealthContext<'_>,
+    class_id: u32,
+    window_s: f32,
+) -> Option<ClassHealth> {
+    let summary: ClassSummary = window.class_summary(class_id)?;
+    let (status, needs_reason) = status_code(summary.status);
+    let unknown = f32::NAN;
+    Some(ClassHealth {
+        class_id,
+        class_name: text(context.class_names.get(class_id as usize)?),
+        status,
+        reason: if needs_reason { summary.reason.to_string() } else { String::new() },
+        window_s,
+        frames: u32::try_from(summary.frames).unwrap_or(u32::MAX),
+        detections: summary.low_count,
+        published: summary.count,
+        detections_needed: window.config().min_support,
+        detection_rate: if summary.covered_s > 0.0 {
+            (f64::from(summary.low_count) / summary.covered_s) as f32
+        } else {
+            0.0
+        },
+        publish_score: context.thresholds.publish_score(class_id),
+        score_mean: summary.mean_score as f32,
+        score_p10: summary.quantiles.p10 as f32,
+        score_p50: summary.quantiles.p50 as f32,
+        score_p90: summary.quantiles.p90 as f32,
+        score_histogram: summary.histogram20.to_vec(),
+        expected_detection_rate: unknown,
+        expected_precision: unknown,
+        above_threshold_share: unknown,
+        score_psi: unknown,
+        score_wasserstein: unknown,
+        change_statistic: unknown,
+        track_match_rate: unknown,
+        estimated_ap: unknown,
+        estimated_ap_low: unknown,
+        estimated_ap_high: unknown,
+        probe_retention: unknown,
+        probe_corruption: String::new(),
+    })
+}
+
+/// The message's constant, and whether the status wants explaining.
+fn status_code(status: HealthStatus) -> (u8, bool) {
+    match status {
+        HealthStatus::Ok => (ClassHealth::OK as u8, false),
+        HealthStatus::Warn => (ClassHealth::WARN as u8, true),
+        HealthStatus::Error => (ClassHealth::ERROR as u8, true),
+        HealthStatus::InsufficientData { .. } => (ClassHealth::INSUFFICIENT_DATA as u8, true),
+        HealthStatus::Stale { .. } => (ClassHealth::STALE as u8, true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::BoundingBox;
+
+    fn detection(class_id: u32, score: f32) -> Detection {
+        Detection { bbox: BoundingBox { x_min: 10.0, y_min: 20.0, x_max: 30.0, y_max: 60.0 }, class_id, score }
+    }
+
+    #[test]
+    fn the_message_is_filled_anew_whatever_was_in_it() {
+        let names = ["person".to_owned(), "bus".to_owned()];
+        let mut kept = DetectionMessage::default();
+        let many: Vec<_> = (0..5).map(|i| detection(i % 2, 0.5)).collect();
+        assert_eq!(kept.fill(&time(7), "a", many.iter(), &names).detections.len(), 5);
+        let one = [detection(1, 0.75)];
+        let message = kept.fill(&time(1_500_000_000), "cam", one.iter(), &names);
+        assert_eq!((message.header.stamp.sec, message.header.stamp.nanosec), (1, 500_000_000));
+        assert_eq!(message.detections.len(), 1);
+        let entry = &message.detections[0];
+        assert_eq!(entry.header.frame_id, "cam");
+        assert_eq!(entry.results[0].hypothesis.class_id, "bus");
+        assert!((entry.results[0].hypothesis.score - 0.75).abs() < 1e-9);
+        assert_eq!((entry.bbox.center.position.x, entry.bbox.center.position.y), (20.0, 40.0));
+        assert_eq!((entry.bbox.size_x, entry.bbox.size_y), (20.0, 40.0));
+        assert!(kept.fill(&time(0), "cam", [].iter(), &names).detections.is_empty());
+    }
+
+    #[test]
+    fn times_outside_the_message_are_clamped() {
+        assert_eq!(time(-5).sec, 0);
+        assert_eq!(time(i64::MAX).sec, i32::MAX);
+    }
+}

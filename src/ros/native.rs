@@ -1,0 +1,83 @@
+//! Received images in the middleware's own memory, so that pixels are not copied once more.
+
+use r2r::sensor_msgs::msg::{CompressedImage, Image};
+use r2r::{WrappedNativeMsg, WrappedTypesupport};
+
+use crate::image::{Encoding, ImageError, ImageView};
+use crate::pipeline::FramePixels;
+
+/// An image message as the middleware delivered it, owned by us alone.
+pub(crate) enum NativeImage {
+    Raw(WrappedNativeMsg<Image>),
+    Compressed(WrappedNativeMsg<CompressedImage>),
+}
+
+// SAFETY: the message is a heap object of the rosidl C runtime, owned by this value alone (r2r hands it out
+// right after the take and keeps no pointer to it). Nothing in it belongs to a thread: it is freed with the
+// rosidl allocator, which may be done from any thread. Image types are never loaned (loans exist only for
+// plain types without sequences), so no middleware handle is involved in freeing it; `NativeImage::new_*`
+// refuse loaned messages.
+#[allow(unsafe_code, reason = "hands a message, which r2r keeps behind a raw pointer, to the worker thread")]
+unsafe impl Send for NativeImage {}
+
+impl NativeImage {
+    /// Takes over a raw image; `None` if the middleware only lent it.
+    pub(crate) fn raw(message: WrappedNativeMsg<Image>) -> Option<Self> {
+        (!message.is_loaned).then_some(Self::Raw(message))
+    }
+
+    /// Takes over a compressed image; `None` if the middleware only lent it.
+    pub(crate) fn compressed(message: WrappedNativeMsg<CompressedImage>) -> Option<Self> {
+        (!message.is_loaned).then_some(Self::Compressed(message))
+    }
+
+    /// The header's stamp in nanoseconds.
+    pub(crate) fn stamp_ns(&self) -> i64 {
+        let stamp = match self {
+            Self::Raw(message) => &message.header.stamp,
+            Self::Compressed(message) => &message.header.stamp,
+        };
+        i64::from(stamp.sec) * 1_000_000_000 + i64::from(stamp.nanosec)
+    }
+
+    /// The header's coordinate frame; empty if it is not UTF-8.
+    pub(crate) fn frame_id(&self) -> &str {
+        match self {
+            Self::Raw(message) => message.header.frame_id.to_str(),
+            Self::Compressed(message) => message.header.frame_id.to_str(),
+        }
+    }
+
+    /// The picture.
+    ///
+    /// # Errors
+    /// A raw image whose encoding, size, step and data do not fit together. A compressed one is looked into
+    /// only when it is decoded.
+    pub(crate) fn pixels(&self) -> Result<FramePixels<'_>, ImageError> {
+        match self {
+            Self::Raw(message) => {
+                let encoding = Encoding::from_ros(message.encoding.to_str(), message.is_bigendian != 0)?;
+                let data = bytes::<Image>(message.data.data, message.data.size, message);
+                let step = usize::try_from(message.step).unwrap_or(usize::MAX);
+                ImageView::new(encoding, message.width, message.height, step, data).map(FramePixels::Raw)
+            }
+            Self::Compressed(message) => Ok(FramePixels::Compressed {
+                format: message.format.to_str(),
+                data: bytes::<CompressedImage>(message.data.data, message.data.size, message),
+            }),
+        }
+    }
+}
+
+/// The bytes of a `uint8[]` field of `owner`.
+fn bytes<T: WrappedTypesupport>(data: *const u8, size: usize, _owner: &WrappedNativeMsg<T>) -> &[u8] {
+    if data.is_null() || size == 0 {
+        return &[];
+    }
+    // SAFETY: a rosidl sequence that is not null holds `size` initialised elements; it lives as long as the
+    // message, which is borrowed for the lifetime of the slice, and nobody changes it (sole owner, `&`).
+    #[allow(unsafe_code, reason = "reads the middleware's buffer in place")]
+    unsafe {
+        std::slice::from_raw_parts(data, size)
+    }
+}

@@ -1,0 +1,166 @@
+//! What a parameter may be: its type, range, description, and when it may change.
+
+use r2r::ParameterValue;
+
+/// Type and range of a parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kind {
+    Bool,
+    Integer { min: i64, max: i64 },
+    Double { min: f64, max: f64 },
+    /// Any text, or one of `choices` where there are some.
+    Text { choices: &'static [&'static str] },
+    TextList,
+}
+
+/// When a parameter may be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutability {
+    /// At any time; takes effect with the next frame.
+    Live,
+    /// Only while the node is unconfigured; takes effect at `configure`.
+    Unconfigured,
+    /// Only on the command line, in a launch file or in a parameter file.
+    Startup,
+}
+
+/// Declaration of one parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) mutability: Mutability,
+    pub(crate) description: String,
+    pub(crate) default: ParameterValue,
+}
+
+impl Kind {
+    /// The type's name in messages to the user.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Bool => "boolean",
+            Self::Integer { .. } => "integer",
+            Self::Double { .. } => "double",
+            Self::Text { .. } => "string",
+            Self::TextList => "string array",
+        }
+    }
+
+    /// Brings `value` into this type and checks its range.
+    ///
+    /// YAML writes whole doubles as integers and cannot say of what type an empty list is; both are taken as
+    /// they are meant.
+    pub(crate) fn admit(&self, value: ParameterValue) -> Result<ParameterValue, String> {
+        use ParameterValue as V;
+        let value = match (self, value) {
+            (_, V::NotSet) => return Ok(V::NotSet),
+            (Self::Double { .. }, V::Integer(i)) => V::Double(i as f64),
+            (Self::TextList, V::ByteArray(a)) if a.is_empty() => V::StringArray(Vec::new()),
+            (Self::TextList, V::BoolArray(a)) if a.is_empty() => V::StringArray(Vec::new()),
+            (Self::TextList, V::IntegerArray(a)) if a.is_empty() => V::StringArray(Vec::new()),
+            (Self::TextList, V::DoubleArray(a)) if a.is_empty() => V::StringArray(Vec::new()),
+            (_, value) => value,
+        };
+        match (self, &value) {
+            (Self::Bool, V::Bool(_)) | (Self::TextList, V::StringArray(_)) => Ok(value),
+            (Self::Integer { min, max }, V::Integer(i)) => {
+                if (min..=max).contains(&i) {
+                    Ok(value)
+                } else {
+                    Err(format!("{i} is outside {min} … {max}"))
+                }
+            }
+            (Self::Double { min, max }, V::Double(d)) => {
+                if (*min..=*max).contains(d) {
+                    Ok(value)
+                } else {
+                    Err(format!("{d} is outside {min} … {max}"))
+                }
+            }
+            (Self::Text { choices }, V::String(s)) => {
+                if choices.is_empty() || choices.contains(&s.as_str()) {
+                    Ok(value)
+                } else {
+                    Err(format!("'{s}' is none of: {}", choices.join(", ")))
+                }
+            }
+            (kind, other) => Err(format!("expected type {}, found type {}", kind.type_name(), other.type_name())),
+        }
+    }
+}
+
+fn spec(name: &str, kind: Kind, mutability: Mutability, default: ParameterValue, description: &str) -> Spec {
+    Spec { name: name.to_owned(), kind, mutability, description: description.to_owned(), default }
+}
+
+/// Parameters of the node that do not depend on the cameras.
+pub(crate) fn node_specs() -> Vec<Spec> {
+    use Mutability::{Live, Startup, Unconfigured};
+    use ParameterValue as V;
+    let text = |s: &str| V::String(s.to_owned());
+    let list = |items: &[&str]| V::StringArray(items.iter().map(|s| (*s).to_owned()).collect());
+    let any_text = || Kind::Text { choices: &[] };
+    let unit = || Kind::Double { min: 0.0, max: 1.0 };
+    vec![
+        spec("model", any_text(), Unconfigured, text(""),
+            "Model manifest (TOML). A relative path is looked up in the working directory, then in the installed share/roadproof."),
+        spec("cameras", Kind::TextList, Unconfigured, list(&[]),
+            "Names of the cameras. Each one declares <camera>.topic and further parameters."),
+        spec("providers", Kind::TextList, Unconfigured, list(&["cpu"]),
+            "ONNX Runtime execution providers in order of preference: tensorrt, cuda, cpu."),
+        spec("provider_policy", Kind::Text { choices: &["require", "prefer"] }, Unconfigured, text("require"),
+            "require: every one of `providers` must come up, otherwise configuring fails. prefer: the first one that comes up is used, and diagnostics say which."),
+        spec("intra_op_threads", Kind::Integer { min: 0, max: 256 }, Unconfigured, V::Integer(0),
+            "Threads inside one operator of the network on the CPU; 0 leaves the choice to ONNX Runtime (one per core)."),
+        spec("autostart", Kind::Bool, Startup, V::Bool(true),
+            "Configure and activate at start, without waiting for a lifecycle manager."),
+        spec("allow_unknown_parameters", Kind::Bool, Startup, V::Bool(false),
+            "Accept parameters that the node does not know, for vehicle-wide parameter files. Otherwise they keep it from being configured."),
+        spec("use_sim_time", Kind::Bool, Live, V::Bool(false), "Take the time from /clock."),
+        spec("score_threshold", unit(), Live, V::NotSet,
+            "Lowest score of a published detection. Not set: the manifest's value."),
+        spec("class_score_thresholds", Kind::TextList, Live, list(&[]),
+            "Score thresholds of single classes, as class=score, for example person=0.3."),
+        spec("enabled_classes", Kind::TextList, Live, list(&[]),
+            "Classes that are published, by name. Empty: all of the model's."),
+        spec("nms_iou_threshold", unit(), Live, V::NotSet,
+            "Intersection over union above which the weaker of two boxes of one class is suppressed. Not set: the manifest's value."),
+        spec("max_detections", Kind::Integer { min: 1, max: 10_000 }, Live, V::NotSet,
+            "Most detections of one frame. Not set: the manifest's value."),
+        spec("low_score_threshold", unit(), Live, V::Double(0.05),
+            "Lowest score that the health figures take into account; below the publishing thresholds, because a failing detector shows there first."),
+        spec("max_age_ms", Kind::Integer { min: 0, max: 3_600_000 }, Live, V::Integer(1000),
+            "Frames whose stamp is older than this when their turn comes count as stale and are not processed; 0 switches the check off. Milliseconds."),
+        spec("stale_after_ms", Kind::Integer { min: 50, max: 3_600_000 }, Live, V::Integer(1000),
+            "A camera that delivers nothing for this long is reported as stale. Milliseconds."),
+        spec("health.window_s", Kind::Integer { min: 2, max: 600 }, Unconfigured, V::Integer(30),
+            "Length of the sliding window of the health figures. Seconds."),
+        spec("health.min_support", Kind::Integer { min: 1, max: 1_000_000 }, Unconfigured, V::Integer(30),
+            "Detections of a class in the window below which its health is reported as insufficient data."),
+        spec("debug_image.max_rate_hz", Kind::Double { min: 0.0, max: 1000.0 }, Live, V::Double(5.0),
+            "Most debug images per second and camera, drawn only while somebody subscribes; 0 switches them off."),
+    ]
+}
+
+/// Suffixes of the parameters of one camera.
+pub(crate) const CAMERA_SUFFIXES: [&str; 5] = ["topic", "transport", "reliability", "durability", "max_rate_hz"];
+
+/// Parameters of the camera `camera`.
+pub(crate) fn camera_specs(camera: &str) -> Vec<Spec> {
+    use Mutability::{Live, Unconfigured};
+    use ParameterValue as V;
+    let name = |suffix: &str| format!("{camera}.{suffix}");
+    let text = |s: &str| V::String(s.to_owned());
+    vec![
+        spec(&name("topic"), Kind::Text { choices: &[] }, Unconfigured, text(""),
+            "Topic of the camera's images."),
+        spec(&name("transport"), Kind::Text { choices: &["raw", "compressed"] }, Unconfigured, text("raw"),
+            "raw: sensor_msgs/Image. compressed: sensor_msgs/CompressedImage (JPEG, PNG)."),
+        spec(&name("reliability"), Kind::Text { choices: &["auto", "reliable", "best_effort"] }, Unconfigured, text("auto"),
+            "Reliability asked of the publisher; auto follows what it offers."),
+        spec(&name("durability"), Kind::Text { choices: &["auto", "volatile", "transient_local"] }, Unconfigured, text("auto"),
+            "Durability asked of the publisher; auto follows what it offers."),
+        spec(&name("max_rate_hz"), Kind::Double { min: 0.0, max: 1000.0 }, Live, V::Double(0.0),
+            "Most frames processed per second; 0 is no limit. Frames in between count as overwritten."),
+    ]
+}
