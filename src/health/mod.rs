@@ -1,1 +1,19 @@
 //! Health: what the detections say about the detector.
+//!
+//! Each camera has a [`CameraWindow`]: a sliding window of aggregates of one second, from which it answers,
+//! for the camera and for each class, how many detections there were, how their scores are distributed, and
+//! whether that is enough to judge by. A class seen too rarely says so; it never passes for healthy.
+//!
+//! Nothing here reads a clock. The caller gives the time of every event in nanoseconds, so a recording played
+//! back at any speed gives the figures that the live run gave.
+
+mod aggregates;
+mod config;
+mod histogram;
+mod summary;
+mod window;
+
+pub use config::{HealthError, MAX_WINDOW_BYTES, MAX_WINDOW_S, MIN_WINDOW_S, WindowConfig};
+pub use histogram::{SCORE_BINS, SUMMARY_BINS, ScoreHistogram};
+pub use summary::{CameraSummary, ClassSummary, HealthStatus, Reason, ScoreQuantiles, WindowCounters};
+pub use window::{Arrival, CameraWindow};
