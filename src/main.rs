@@ -1,3 +1,15 @@
-//! The command line.
+//! The command line of Roadproof.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("roadproof: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

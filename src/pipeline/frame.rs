@@ -3,8 +3,8 @@ use crate::image::{ImageView, PixelView};
 /// One camera frame on its way through the pipeline; everything is borrowed from the source.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
-    /// Name of the camera, as configured.
-    pub camera: &'a str,
+    /// Index of the camera, below the number that the pipeline was made for.
+    pub camera: usize,
     /// Capture time in nanoseconds since the epoch of the source's clock, from the message header.
     pub stamp_ns: i64,
     /// Coordinate frame of the camera, from the message header; handed through to every output.

@@ -11,6 +11,14 @@ pub enum PipelineError {
     /// The picture is malformed or cannot be decoded.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The frame names a camera that the pipeline was not made for.
+    #[error("camera {camera} is unknown: the pipeline was made for {cameras} camera(s), counted from 0")]
+    UnknownCamera {
+        /// The index found.
+        camera: usize,
+        /// How many cameras there are.
+        cameras: usize,
+    },
     /// Preprocessing, inference or decoding failed.
     #[error(transparent)]
     Detector(#[from] DetectorError),
@@ -46,15 +54,22 @@ pub struct Processed {
 /// A detector together with the converters that bring any source's frames to it.
 pub struct Pipeline {
     detector: Detector,
-    converter: Converter,
-    decoder: CompressedDecoder,
+    /// One for each camera, so that cameras of different sizes do not take each other's buffers apart.
+    converters: Vec<Converters>,
+}
+
+struct Converters {
+    raw: Converter,
+    compressed: CompressedDecoder,
 }
 
 impl Pipeline {
-    /// Wraps a loaded detector.
+    /// Wraps a loaded detector, for frames of `cameras` cameras.
     #[must_use]
-    pub fn new(detector: Detector, limits: DecodeLimits) -> Self {
-        Self { detector, converter: Converter::new(), decoder: CompressedDecoder::new(limits) }
+    pub fn new(detector: Detector, cameras: usize, limits: DecodeLimits) -> Self {
+        let converters =
+            |_| Converters { raw: Converter::new(), compressed: CompressedDecoder::new(limits) };
+        Self { detector, converters: (0..cameras).map(converters).collect() }
     }
 
     /// The detector inside.
@@ -73,7 +88,7 @@ impl Pipeline {
         thresholds: &Thresholds,
         out: &mut Processed,
     ) -> Result<(), PipelineError> {
-        self.process_then(frame, thresholds, out, |_, _| ())
+        self.process_then(frame, thresholds, out, |_, _, _| ())
     }
 
     /// Like [`Pipeline::process`], and lets `inspect` look at the converted pixels while they are at hand
@@ -86,14 +101,19 @@ impl Pipeline {
         frame: &Frame<'_>,
         thresholds: &Thresholds,
         out: &mut Processed,
-        inspect: impl FnOnce(&PixelView<'_>, &Processed) -> R,
+        inspect: impl FnOnce(&PixelView<'_>, &Processed, &Detector) -> R,
     ) -> Result<R, PipelineError> {
         out.detections.clear();
         out.times = FrameTimes::default();
         let start = Instant::now();
+        let cameras = self.converters.len();
+        let converters = self
+            .converters
+            .get_mut(frame.camera)
+            .ok_or(PipelineError::UnknownCamera { camera: frame.camera, cameras })?;
         let pixels = match frame.pixels {
-            FramePixels::Raw(view) => self.converter.convert(&view)?,
-            FramePixels::Compressed { format, data } => self.decoder.decode(format, data)?,
+            FramePixels::Raw(view) => converters.raw.convert(&view)?,
+            FramePixels::Compressed { format, data } => converters.compressed.decode(format, data)?,
             FramePixels::Pixels(pixels) => pixels,
         };
         let convert = start.elapsed();
@@ -105,6 +125,6 @@ impl Pipeline {
             inference: stages.inference,
             postprocess: stages.postprocess,
         };
-        Ok(inspect(&pixels, out))
+        Ok(inspect(&pixels, out, &self.detector))
     }
 }

@@ -1,0 +1,123 @@
+//! One subcommand, one file.
+
+mod detect;
+mod model;
+#[cfg(feature = "ros")]
+mod node;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use roadproof::detector::{Fallback, Provider, ProviderPolicy, SessionOptions};
+
+/// A compressed object detector for vehicles that knows, for every class, when it is failing.
+#[derive(Debug, Parser)]
+#[command(name = "roadproof", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the live ROS 2 node (the default where ROS arguments are given).
+    #[cfg(feature = "ros")]
+    Node(node::Args),
+    /// Detect objects in image files.
+    Detect(detect::Args),
+    /// Look into a model.
+    #[command(subcommand)]
+    Model(model::Command),
+}
+
+/// What computes; shared by the subcommands that run a model.
+#[derive(Debug, clap::Args)]
+struct SessionArgs {
+    /// Execution providers in order of preference: tensorrt, cuda, cpu.
+    #[arg(long = "provider", value_name = "NAME", default_value = "cpu", value_delimiter = ',')]
+    providers: Vec<Provider>,
+    /// Take the first of the providers that comes up, instead of requiring all of them.
+    #[arg(long)]
+    prefer: bool,
+    /// Threads inside one operator on the CPU; 0 leaves the choice to ONNX Runtime.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    intra_op_threads: usize,
+}
+
+impl SessionArgs {
+    fn options(&self) -> SessionOptions {
+        let fallback = if self.prefer { Fallback::Prefer } else { Fallback::Require };
+        SessionOptions {
+            providers: ProviderPolicy { order: self.providers.clone(), fallback },
+            intra_op_threads: self.intra_op_threads,
+            ..SessionOptions::default()
+        }
+    }
+}
+
+/// Runs the command line; the first of `arguments` is the program.
+pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<ExitCode> {
+    match Cli::parse_from(without_ros(arguments)).command {
+        #[cfg(feature = "ros")]
+        Command::Node(args) => node::run(&args),
+        Command::Detect(args) => {
+            log_to_stderr();
+            detect::run(&args)
+        }
+        Command::Model(command) => {
+            log_to_stderr();
+            model::run(&command)
+        }
+    }
+}
+
+/// The arguments without those that are rcl's: everything from `--ros-args` to `--` or the end. A command
+/// line of only ROS arguments, as launch files make it, means the node.
+fn without_ros(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut ours = Vec::new();
+    let (mut ros, mut any_ros) = (false, false);
+    for argument in arguments {
+        match argument.as_str() {
+            "--ros-args" => (ros, any_ros) = (true, true),
+            "--" if ros => ros = false,
+            _ if ros => {}
+            _ => ours.push(argument),
+        }
+    }
+    if any_ros && ours.len() == 1 {
+        ours.push("node".to_owned());
+    }
+    ours
+}
+
+/// Progress and warnings of the tools go to standard error, so that standard output is the result alone.
+/// `ROADPROOF_LOG` sets the level (`info`, `debug`, …).
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ROADPROOF_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    subscriber.without_time().with_target(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(line: &str) -> Vec<String> {
+        without_ros(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn ros_arguments_are_left_to_ros() {
+        assert_eq!(split("roadproof node --ros-args -p a:=b -- -x"), ["roadproof", "node", "-x"]);
+        assert_eq!(split("roadproof --ros-args -r __node:=n"), ["roadproof", "node"]);
+        assert_eq!(split("roadproof"), ["roadproof"]);
+        assert_eq!(split("roadproof detect -- --odd-name.jpg"), ["roadproof", "detect", "--", "--odd-name.jpg"]);
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,61 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use roadproof::detector::{Detector, ModelManifest};
+use serde_json::json;
+
+/// Look into a model.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Load a model as the node would, and say what it is.
+    Check(CheckArgs),
+}
+
+/// Load a model as the node would: hash, session, shapes against the decoder, warm-up.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  roadproof model check models/nanodet-g.toml")]
+pub(crate) struct CheckArgs {
+    /// Model manifest.
+    manifest: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    session: super::SessionArgs,
+}
+
+pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Check(args) => check(args),
+    }
+}
+
+fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let manifest = ModelManifest::load(&args.manifest)?;
+    let detector = Detector::load(&manifest, &args.session.options(), &mut |phase| {
+        tracing::info!("{phase}");
+    })?;
+    let info = detector.info();
+    if args.json {
+        let info = json!({
+            "name": info.name,
+            "sha256": info.sha256,
+            "decoder": info.decoder.to_string(),
+            "input": { "width": info.input_width, "height": info.input_height },
+            "classes": info.class_names,
+            "provider": info.provider.to_string(),
+            "onnxruntime": info.runtime_version,
+        });
+        println!("{info:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{}: fine", info.name);
+    println!("  sha256       {}", info.sha256);
+    println!("  decoder      {}", info.decoder);
+    println!("  input        {} × {} px", info.input_width, info.input_height);
+    println!("  classes      {}: {}", info.class_names.len(), info.class_names.join(", "));
+    println!("  provider     {}", info.provider);
+    println!("  ONNX Runtime {}", info.runtime_version);
+    Ok(ExitCode::SUCCESS)
+}

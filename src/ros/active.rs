@@ -1,0 +1,262 @@
+//! What a configured node holds beside the model: its cameras' inputs and outputs.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use r2r::roadproof::msg::CameraHealth;
+use r2r::sensor_msgs::msg::Image;
+use r2r::vision_msgs::msg::Detection2DArray;
+use r2r::{Clock, Node, Publisher, QosProfile};
+
+use crate::detector::{ModelInfo, Thresholds};
+use crate::health::WindowConfig;
+use crate::pipeline::{FrameCounters, Pipeline};
+
+use super::camera::CameraInput;
+use super::configure::{self, Loaded};
+use super::diagnostics::{self, Level, Status};
+use super::messages::{self, HealthContext};
+use super::parameters::{LiveConfig, NodeConfig};
+use super::worker::{Live, Outputs, Shared, Worker, lock};
+use super::names;
+
+struct CameraOutputs {
+    detections: Publisher<Detection2DArray>,
+    debug_image: Publisher<Image>,
+    health: Publisher<CameraHealth>,
+}
+
+/// A node with a model.
+pub(crate) struct Configured {
+    config: NodeConfig,
+    pub(crate) info: ModelInfo,
+    defaults: Thresholds,
+    live: Arc<Live>,
+    inputs: Vec<CameraInput>,
+    outputs: Vec<CameraOutputs>,
+    /// Counters at the last report, to tell what happened since.
+    reported: Vec<FrameCounters>,
+}
+
+impl Configured {
+    /// Creates the topics of a loaded model.
+    pub(crate) fn new(
+        node: &mut Node,
+        loaded: Loaded,
+        live: LiveConfig,
+        remappings: &[(String, String)],
+    ) -> Result<(Self, Pipeline), String> {
+        let Loaded { config, pipeline, info, defaults } = loaded;
+        let thresholds = configure::thresholds(&defaults, &live, &info.class_names)?;
+        let failed = |error: r2r::Error| format!("a topic could not be set up: {error}");
+        let (name, namespace) = (node.name().map_err(failed)?, node.namespace().map_err(failed)?);
+        let mut inputs = Vec::new();
+        let mut outputs = Vec::new();
+        for camera in &config.cameras {
+            let topic = names::resolve(&camera.topic, &namespace, &name, remappings);
+            inputs.push(CameraInput::new(camera.clone(), topic));
+            let of = |suffix: &str| format!("~/{}/{suffix}", camera.name);
+            let create = |node: &mut Node| -> r2r::Result<CameraOutputs> {
+                Ok(CameraOutputs {
+                    detections: node.create_publisher(&of("detections"), QosProfile::default())?,
+                    debug_image: node.create_publisher(&of("debug/image"), QosProfile::default().keep_last(1))?,
+                    health: node.create_publisher(&of("health"), QosProfile::default())?,
+                })
+            };
+            outputs.push(create(node).map_err(failed)?);
+        }
+        let reported = vec![FrameCounters::default(); inputs.len()];
+        let live = Arc::new(Live { config: live, thresholds });
+        Ok((Self { config, info, defaults, live, inputs, outputs, reported }, pipeline))
+    }
+
+    /// Takes the topics down.
+    pub(crate) fn tear_down(mut self: Box<Self>, node: &mut Node) {
+        self.unsubscribe();
+        for outputs in self.outputs {
+            node.destroy_publisher(outputs.detections);
+            node.destroy_publisher(outputs.debug_image);
+            node.destroy_publisher(outputs.health);
+        }
+    }
+
+    /// Puts settings in force that may change live.
+    pub(crate) fn set_live(&mut self, live: LiveConfig, shared: Option<&Shared>) -> Result<(), String> {
+        let thresholds = configure::thresholds(&self.defaults, &live, &self.info.class_names)?;
+        self.live = Arc::new(Live { config: live, thresholds });
+        if let Some(shared) = shared {
+            shared.set_live(Arc::clone(&self.live));
+        }
+        Ok(())
+    }
+
+    /// Subscribes and starts the worker. On failure the pipeline comes back, unless the thread took it.
+    pub(crate) fn activate(
+        &mut self,
+        node: &mut Node,
+        clock: &Arc<Mutex<Clock>>,
+        pipeline: Pipeline,
+    ) -> Result<Worker, (Option<Box<Pipeline>>, String)> {
+        let shared = match self.shared(clock) {
+            Ok(shared) => Arc::new(shared),
+            Err(error) => return Err((Some(Box::new(pipeline)), error)),
+        };
+        for input in &mut self.inputs {
+            if let Err(error) = input.subscribe(node) {
+                let error = format!("cannot subscribe to '{}': {error}", input.config.topic);
+                return Err((Some(Box::new(pipeline)), error));
+            }
+        }
+        self.reported.fill(FrameCounters::default());
+        let outputs = self.outputs.iter().map(|outputs| Outputs {
+            detections: outputs.detections.clone(),
+            debug_image: outputs.debug_image.clone(),
+        });
+        Worker::start(pipeline, shared, outputs.collect())
+            .map_err(|error| (None, format!("cannot start the worker thread: {error}")))
+    }
+
+    fn shared(&self, clock: &Arc<Mutex<Clock>>) -> Result<Shared, String> {
+        let live = &self.live.config;
+        let window_ns = u64::from(self.config.health_window_s) * 1_000_000_000;
+        let window = WindowConfig {
+            window_s: self.config.health_window_s,
+            min_support: self.config.health_min_support,
+            stale_after_ns: u64::try_from(live.stale_after.as_nanos()).unwrap_or(u64::MAX).min(window_ns),
+        };
+        let classes = self.info.class_names.len();
+        Shared::new(self.inputs.len(), classes, window, Arc::clone(&self.live), Arc::clone(clock))
+            .map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn unsubscribe(&mut self) {
+        self.inputs.iter_mut().for_each(CameraInput::unsubscribe);
+    }
+
+    /// Moves the frames that r2r has taken into the mailbox; returns how many there were.
+    pub(crate) fn receive(&mut self, shared: &Shared) -> usize {
+        let inputs = self.inputs.iter_mut().enumerate();
+        inputs.map(|(camera, input)| input.drain(|image, arrived| shared.accept(camera, image, arrived))).sum()
+    }
+
+    pub(crate) fn follow_publishers(&mut self, node: &mut Node) {
+        for input in &mut self.inputs {
+            if let Err(error) = input.follow_publishers(node) {
+                tracing::warn!("camera '{}': cannot look at its publishers: {error}", input.config.name);
+            }
+        }
+    }
+
+    /// Publishes each camera's health and adds the statuses for `/diagnostics`.
+    pub(crate) fn report(&mut self, shared: &Shared, now: Instant, now_ns: i64, statuses: &mut Vec<Status>) {
+        let mut totals = FrameCounters::default();
+        let mut last_error = None;
+        for camera in 0..self.inputs.len() {
+            let counters = shared.counters(camera);
+            totals.processed += counters.processed;
+            statuses.push(self.input_status(camera, shared, now, counters));
+            statuses.extend(self.report_health(camera, shared, now, now_ns, counters));
+            let rejected_all = self.reported.get(camera).is_some_and(|before| {
+                counters.rejected > before.rejected && counters.processed == before.processed
+            });
+            if rejected_all {
+                last_error = shared.camera(camera).and_then(|state| state.last_rejection.clone());
+            }
+            if let Some(before) = self.reported.get_mut(camera) {
+                *before = counters;
+            }
+        }
+        statuses.push(diagnostics::model(&self.info));
+        let mut latencies = lock(&shared.latencies);
+        statuses.push(diagnostics::inference(&self.info, &mut latencies, totals, last_error.as_deref()));
+    }
+
+    fn report_health(
+        &mut self,
+        camera: usize,
+        shared: &Shared,
+        now: Instant,
+        now_ns: i64,
+        counters: FrameCounters,
+    ) -> Option<Status> {
+        let input = self.inputs.get_mut(camera)?;
+        let mut state = shared.camera(camera)?;
+        state.health.advance(now_ns);
+        let last_frame_age_s = match (state.last_stamp_ns, input.has_received()) {
+            (Some(stamp), true) if stamp != 0 => now_ns.saturating_sub(stamp) as f64 / 1e9,
+            _ => f64::NAN,
+        };
+        let context = HealthContext {
+            now_ns,
+            frame_id: &state.frame_id,
+            camera: &input.config.name,
+            model_name: &self.info.name,
+            model_sha256: &self.info.sha256,
+            class_names: &self.info.class_names,
+            thresholds: &self.live.thresholds,
+            counters,
+            input_rate_hz: input.rate_hz(now),
+            last_frame_age_s,
+        };
+        let message = messages::camera_health(&state.health, &context);
+        let status = diagnostics::health(&input.config.name, &state.health, &self.info.class_names);
+        drop(state);
+        if let Err(error) = self.outputs.get(camera)?.health.publish(&message) {
+            tracing::warn!("health could not be published: {error}");
+        }
+        Some(status)
+    }
+
+    fn input_status(&mut self, camera: usize, shared: &Shared, now: Instant, counters: FrameCounters) -> Status {
+        let before = self.reported.get(camera).copied().unwrap_or_default();
+        let stale_after = self.live.config.stale_after;
+        let Some(input) = self.inputs.get_mut(camera) else { return Status::new("input") };
+        let mut status = Status::new(&format!("input {}", input.config.name));
+        let rate_hz = input.rate_hz(now);
+        status.report(Level::Ok, format!("{rate_hz:.1} Hz"));
+        for complaint in input.complaints() {
+            status.report(Level::Error, complaint.as_str());
+        }
+        let silence = input.silence(now).unwrap_or_default();
+        if silence > stale_after {
+            let what = match (input.publisher_count(), input.has_received()) {
+                (0, _) => format!("nobody publishes {}", input.topic),
+                (_, true) => format!("no frame on {}", input.topic),
+                (_, false) => format!("no frame yet on {}", input.topic),
+            };
+            status.report(Level::Error, format!("stale: {what} for {:.1} s", silence.as_secs_f64()));
+        }
+        let (last_rejection, stamp_jumps, age_ns) = shared
+            .camera(camera)
+            .map(|state| (state.last_rejection.clone(), state.stamp_jumps, state.last_age_ns))
+            .unwrap_or_default();
+        let useless = counters.processed == before.processed;
+        let level = if useless { Level::Error } else { Level::Warn };
+        let rejected = counters.rejected - before.rejected;
+        if rejected > 0 {
+            let reason = last_rejection.as_deref().unwrap_or("no reason known");
+            status.report(level, format!("{rejected} frame(s) rejected: {reason}"));
+        }
+        let stale = counters.stale - before.stale;
+        let age_s = age_ns as f64 / 1e9;
+        if stale > 0 {
+            status.report(
+                level,
+                format!("{stale} frame(s) older than max_age_ms when their turn came, the last by its stamp {age_s:.1} s: the camera's clock is not the node's (use_sim_time?), or frames come late"),
+            );
+        } else if age_s < -1.0 {
+            status.report(Level::Warn, format!("stamps are {:.1} s ahead of the node's clock", -age_s));
+        }
+        status.value("topic", &input.topic);
+        status.value("transport", input.config.transport.type_name());
+        status.value("qos", input.request().describe());
+        status.value("publishers", input.publisher_count());
+        status.value("rate_hz", format!("{rate_hz:.2}"));
+        status.value("silence_s", format!("{:.2}", silence.as_secs_f64()));
+        status.value("age_ms", format!("{:.1}", age_s * 1e3));
+        diagnostics::counters(&mut status, counters);
+        status.value("stamp_jumps", stamp_jumps);
+        status.value("last_rejection", last_rejection.unwrap_or_default());
+        status
+    }
+}

@@ -1,0 +1,174 @@
+//! The node's state as `/diagnostics`: one status for each thing that can be wrong. Names and keys are
+//! documented in `docs/diagnostics.md` and stay as they are.
+
+use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
+
+use crate::detector::ModelInfo;
+use crate::health::{CameraWindow, HealthStatus};
+use crate::pipeline::{FrameCounters, Stage, StageLatencies};
+
+use super::messages;
+
+/// Severity, with the numbers of `diagnostic_msgs/msg/DiagnosticStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Level {
+    Ok = 0,
+    Warn = 1,
+    Error = 2,
+    Stale = 3,
+}
+
+/// A status that is being put together.
+pub(crate) struct Status {
+    name: String,
+    level: Level,
+    messages: Vec<String>,
+    values: Vec<KeyValue>,
+}
+
+impl Status {
+    /// `subject` is what the status is about, for example `input front`.
+    pub(crate) fn new(subject: &str) -> Self {
+        Self { name: format!("roadproof: {subject}"), level: Level::Ok, messages: Vec::new(), values: Vec::new() }
+    }
+
+    /// Adds a finding. The status takes the worst level of all; findings of lower levels are left out of the
+    /// message only where there is none of a higher one.
+    pub(crate) fn report(&mut self, level: Level, message: impl Into<String>) {
+        if level > self.level {
+            self.messages.clear();
+            self.level = level;
+        }
+        if level == self.level {
+            self.messages.push(message.into());
+        }
+    }
+
+    pub(crate) fn value(&mut self, key: &str, value: impl ToString) {
+        self.values.push(KeyValue { key: key.to_owned(), value: messages::text(&value.to_string()) });
+    }
+
+    fn finish(self, hardware_id: &str) -> DiagnosticStatus {
+        let message = if self.messages.is_empty() { "ok".to_owned() } else { self.messages.join("; ") };
+        DiagnosticStatus {
+            level: self.level as u8,
+            name: self.name,
+            message: messages::text(&message),
+            hardware_id: hardware_id.to_owned(),
+            values: self.values,
+        }
+    }
+}
+
+/// Puts the statuses into one message.
+pub(crate) fn array(now_ns: i64, statuses: Vec<Status>, hardware_id: &str) -> DiagnosticArray {
+    let mut array = DiagnosticArray::default();
+    array.header.stamp = messages::time(now_ns);
+    array.status = statuses.into_iter().map(|status| status.finish(hardware_id)).collect();
+    array
+}
+
+/// Identity of the loaded model.
+pub(crate) fn model(info: &ModelInfo) -> Status {
+    let mut status = Status::new("model");
+    status.report(Level::Ok, info.name.as_str());
+    status.value("name", &info.name);
+    status.value("sha256", &info.sha256);
+    status.value("decoder", info.decoder);
+    status.value("input_width_px", info.input_width);
+    status.value("input_height_px", info.input_height);
+    status.value("classes", info.class_names.len());
+    status.value("onnxruntime", &info.runtime_version);
+    status
+}
+
+/// What computes, and how long each stage takes.
+pub(crate) fn inference(
+    info: &ModelInfo,
+    latencies: &mut StageLatencies,
+    totals: FrameCounters,
+    last_error: Option<&str>,
+) -> Status {
+    let mut status = Status::new("inference");
+    status.report(Level::Ok, format!("{} on {}", info.name, info.provider));
+    status.value("provider", info.provider);
+    for note in &info.provider_warnings {
+        status.report(Level::Warn, note.clone());
+    }
+    if let Some(error) = last_error {
+        status.report(Level::Error, error);
+    }
+    status.value("frames_processed", totals.processed);
+    for stage in Stage::ALL {
+        let summary = latencies.stage(stage).summary();
+        let figure = |pick: fn(crate::pipeline::LatencySummary) -> f64| {
+            summary.map_or("n/a".to_owned(), |summary| format!("{:.3}", pick(summary)))
+        };
+        status.value(&format!("{}_p50_ms", stage.name()), figure(|s| s.p50_ms));
+        status.value(&format!("{}_p99_ms", stage.name()), figure(|s| s.p99_ms));
+    }
+    status
+}
+
+/// The frame counters, under the names that the contract gives them.
+pub(crate) fn counters(status: &mut Status, counters: FrameCounters) {
+    status.value("received", counters.received);
+    status.value("processed", counters.processed);
+    status.value("overwritten", counters.overwritten);
+    status.value("stale", counters.stale);
+    status.value("rejected", counters.rejected);
+    status.value("pending", counters.pending);
+}
+
+/// Health of one camera, with a value for each class that has been seen in the window.
+pub(crate) fn health(camera: &str, window: &CameraWindow, class_names: &[String]) -> Status {
+    let mut status = Status::new(&format!("health {camera}"));
+    let summary = window.camera_summary();
+    let level = match summary.status {
+        // Too few objects in view is no fault of the detector.
+        HealthStatus::Ok | HealthStatus::InsufficientData { .. } => Level::Ok,
+        HealthStatus::Warn => Level::Warn,
+        HealthStatus::Error => Level::Error,
+        HealthStatus::Stale { .. } => Level::Stale,
+    };
+    status.report(level, summary.reason.to_string());
+    status.value("frames", summary.frames);
+    status.value("detections", summary.low_count);
+    status.value("published", summary.count);
+    status.value("supported_classes", summary.supported_classes);
+    status.value("time_jumps", summary.counters.time_jumps);
+    for (class_id, name) in class_names.iter().enumerate() {
+        let Some(class) = window.class_summary(class_id as u32).filter(|class| class.low_count > 0) else {
+            continue;
+        };
+        let quantiles = class.quantiles;
+        status.value(
+            &format!("class.{name}"),
+            format!(
+                "{}; {} published, score p10 {:.2} p50 {:.2} p90 {:.2}",
+                class.reason, class.count, quantiles.p10, quantiles.p50, quantiles.p90
+            ),
+        );
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_level_wins_and_keeps_its_messages() {
+        let mut status = Status::new("input front");
+        status.report(Level::Ok, "10 Hz");
+        status.report(Level::Error, "a");
+        status.report(Level::Warn, "b");
+        status.report(Level::Error, "c\0");
+        status.value("rate_hz", 10.5);
+        let message = status.finish("rig");
+        assert_eq!((message.level, message.message.as_str()), (2, "a; c\u{fffd}"));
+        assert_eq!((message.name.as_str(), message.hardware_id.as_str()), ("roadproof: input front", "rig"));
+        assert_eq!((message.values[0].key.as_str(), message.values[0].value.as_str()), ("rate_hz", "10.5"));
+    }
+}
