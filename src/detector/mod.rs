@@ -1,1 +1,28 @@
 //! The detector: manifest, ONNX Runtime session, pre- and postprocessing.
+//!
+//! [`ModelManifest::load`] reads what a model is, [`Detector::load`] opens it, [`Detector::detect`] finds objects.
+//! The stages are public on their own for benchmarks and tests: [`preprocess`], [`decode`], [`nms`].
+
+pub mod decode;
+mod error;
+mod fit;
+mod geometry;
+mod library;
+pub mod manifest;
+mod model;
+mod model_file;
+pub mod nms;
+mod normalise;
+pub mod preprocess;
+mod provider;
+mod session;
+mod thresholds;
+
+pub use error::{DetectorError, ManifestIssue, ModelFileProblem, ProviderFailure};
+pub use fit::Fit;
+pub use geometry::{BoundingBox, Detection};
+pub use manifest::ModelManifest;
+pub use model::{Detector, LoadPhase, ModelInfo, StageTimes};
+pub use provider::{Fallback, Provider, ProviderPolicy, UnknownProvider};
+pub use session::SessionOptions;
+pub use thresholds::Thresholds;
