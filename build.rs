@@ -1,1 +1,33 @@
-fn main() {}
+//! Checks that a ROS 2 environment is there, and links what its PyPI edition leaves to the program.
+
+use std::env;
+
+/// Set by `scripts/env.sh` where ROS 2 comes from PyPI: the Python library to link, for example `python3.11`.
+const LINK_PYTHON: &str = "ROADPROOF_LINK_PYTHON";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if env::var_os("CARGO_FEATURE_ROS").is_none() {
+        return;
+    }
+    for variable in ["AMENT_PREFIX_PATH", "ROS_DISTRO", LINK_PYTHON] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+    if env::var_os("AMENT_PREFIX_PATH").is_none() || env::var_os("ROS_DISTRO").is_none() {
+        println!(
+            "cargo::error=the feature `ros` (on by default) needs a ROS 2 environment, and none is sourced: \
+             run `scripts/setup.sh` and `. scripts/env.sh`, or build the tools alone with `--no-default-features`"
+        );
+        return;
+    }
+    if let Ok(python) = env::var(LINK_PYTHON)
+        && !python.is_empty()
+    {
+        // librcl of the wheels depends on message libraries that take Python's symbols from the program that
+        // loads them, an interpreter in their case. Nothing here refers to Python, so the linker must be told
+        // to keep the library all the same.
+        for argument in ["-Wl,--push-state,--no-as-needed", &format!("-l{python}"), "-Wl,--pop-state"] {
+            println!("cargo::rustc-link-arg={argument}");
+        }
+    }
+}

@@ -7,3 +7,5 @@ pub mod detector;
 pub mod health;
 pub mod image;
 pub mod pipeline;
+#[cfg(feature = "ros")]
+pub mod ros;
