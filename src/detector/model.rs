@@ -40,6 +40,19 @@ pub enum LoadPhase {
     },
 }
 
+impl std::fmt::Display for LoadPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::VerifyingHash { done_bytes, total_bytes } => {
+                write!(f, "verifying the model file, {done_bytes} of {total_bytes} bytes")
+            }
+            Self::CreatingSession { provider } => write!(f, "creating the session on {provider}"),
+            Self::CheckingOutputs => f.write_str("checking the model's outputs"),
+            Self::WarmingUp { done, total } => write!(f, "warming up, {done} of {total} runs"),
+        }
+    }
+}
+
 /// Durations of the stages of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageTimes {

@@ -2,7 +2,7 @@ use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Point, Rect, Scalar}
 use opencv::imgproc::{
     COLOR_GRAY2BGR, COLOR_RGB2BGR, COLOR_RGBA2BGR, COLOR_BGRA2BGR, FILLED, FONT_HERSHEY_SIMPLEX, LINE_8,
 };
-use opencv::{imgproc, prelude::MatTrait};
+use opencv::imgproc;
 
 use crate::detector::Detection;
 use crate::image::{ChannelOrder, PixelView};

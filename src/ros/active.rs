@@ -182,6 +182,7 @@ impl Configured {
         let input = self.inputs.get_mut(camera)?;
         let mut state = shared.camera(camera)?;
         state.health.advance(now_ns);
+        let input_rate_hz = input.rate_hz(now);
         let last_frame_age_s = match (state.last_stamp_ns, input.has_received()) {
             (Some(stamp), true) if stamp != 0 => now_ns.saturating_sub(stamp) as f64 / 1e9,
             _ => f64::NAN,
@@ -195,7 +196,7 @@ impl Configured {
             class_names: &self.info.class_names,
             thresholds: &self.live.thresholds,
             counters,
-            input_rate_hz: input.rate_hz(now),
+            input_rate_hz,
             last_frame_age_s,
         };
         let message = messages::camera_health(&state.health, &context);

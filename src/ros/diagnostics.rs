@@ -93,7 +93,7 @@ pub(crate) fn inference(
     let mut status = Status::new("inference");
     status.report(Level::Ok, format!("{} on {}", info.name, info.provider));
     status.value("provider", info.provider);
-    for note in &info.provider_warnings {
+    for note in &info.warnings {
         status.report(Level::Warn, note.clone());
     }
     if let Some(error) = last_error {
