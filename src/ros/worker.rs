@@ -13,7 +13,7 @@ use crate::detector::Thresholds;
 use crate::health::{CameraWindow, HealthError, WindowConfig};
 use crate::image::PixelView;
 use crate::pipeline::{
-    Annotator, Frame, FrameCounters, Mailbox, Outcome, Pipeline, Processed, Stage, StageLatencies, Taken,
+    Annotator, Frame, FrameCounters, FrameTimes, Mailbox, Outcome, Pipeline, Processed, Stage, StageLatencies, Taken,
 };
 
 use super::messages::{self, DetectionMessage};
@@ -123,6 +123,18 @@ impl Shared {
 
     pub(crate) fn camera(&self, camera: usize) -> Option<MutexGuard<'_, CameraState>> {
         self.cameras.get(camera).map(lock)
+    }
+
+    fn record(&self, times: FrameTimes, waited: Duration, publish: Duration, total: Duration, age_ns: i64) {
+        let mut latencies = lock(&self.latencies);
+        latencies.stage(Stage::Wait).record(waited);
+        latencies.stage(Stage::Convert).record(times.convert);
+        latencies.stage(Stage::Preprocess).record(times.preprocess);
+        latencies.stage(Stage::Inference).record(times.inference);
+        latencies.stage(Stage::Postprocess).record(times.postprocess);
+        latencies.stage(Stage::Publish).record(publish);
+        latencies.stage(Stage::Total).record(total);
+        latencies.stage(Stage::Age).record(Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0)));
     }
 
     /// Remembers why a frame was not used, and logs it unless it is what happened before.
@@ -251,7 +263,7 @@ impl Run {
         run.outputs.detections.publish(message).map_err(|error| format!("publishing detections: {error}"))?;
         let done = Instant::now();
         let age_done = age_ns.saturating_add(i64::try_from((done - arrived - waited).as_nanos()).unwrap_or(0));
-        self.record(waited, done - publishing, done - arrived, age_done);
+        self.shared.record(self.processed.times, waited, done - publishing, done - arrived, age_done);
 
         if let Some(mut state) = self.shared.camera(camera) {
             let detections = self.processed.detections.iter();
@@ -273,19 +285,6 @@ impl Run {
             sent.unwrap_or_else(|error| tracing::warn!("no debug image: {error}"));
         }
         Ok(Outcome::Processed)
-    }
-
-    fn record(&self, waited: Duration, publish: Duration, total: Duration, age_ns: i64) {
-        let times = self.processed.times;
-        let mut latencies = lock(&self.shared.latencies);
-        latencies.stage(Stage::Wait).record(waited);
-        latencies.stage(Stage::Convert).record(times.convert);
-        latencies.stage(Stage::Preprocess).record(times.preprocess);
-        latencies.stage(Stage::Inference).record(times.inference);
-        latencies.stage(Stage::Postprocess).record(times.postprocess);
-        latencies.stage(Stage::Publish).record(publish);
-        latencies.stage(Stage::Total).record(total);
-        latencies.stage(Stage::Age).record(Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0)));
     }
 
     fn note_stamp(&self, camera: usize, stamp_ns: i64, age_ns: i64) {
