@@ -56,7 +56,9 @@ def average_precision(images: list[dict], truths: list[dict], results: list[dict
 def evaluate(folder: Path, manifest: dict[str, Any], score: float, nms_iou: float, limit: int) -> dict[str, float]:
     """AP and AP50 over all images of `folder`."""
     detector = Detector(manifest)
-    images, truths, results = [], [], []
+    images: list[dict] = []
+    truths: list[dict] = []
+    results: list[dict] = []
     paths = sorted(p for p in (folder / "images").iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     for image_id, path in enumerate(paths, start=1):
         bgr = read_image(path)
