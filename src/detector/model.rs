@@ -40,15 +40,27 @@ pub enum LoadPhase {
     },
 }
 
+impl LoadPhase {
+    /// What is going on, without how far it has come; [`Display`](std::fmt::Display) begins with it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::VerifyingHash { .. } => "verifying the model file",
+            Self::CreatingSession { .. } => "creating the session",
+            Self::CheckingOutputs => "checking the model's outputs",
+            Self::WarmingUp { .. } => "warming up",
+        }
+    }
+}
+
 impl std::fmt::Display for LoadPhase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())?;
         match self {
-            Self::VerifyingHash { done_bytes, total_bytes } => {
-                write!(f, "verifying the model file, {done_bytes} of {total_bytes} bytes")
-            }
-            Self::CreatingSession { provider } => write!(f, "creating the session on {provider}"),
-            Self::CheckingOutputs => f.write_str("checking the model's outputs"),
-            Self::WarmingUp { done, total } => write!(f, "warming up, {done} of {total} runs"),
+            Self::VerifyingHash { done_bytes, total_bytes } => write!(f, ", {done_bytes} of {total_bytes} bytes"),
+            Self::CreatingSession { provider } => write!(f, " on {provider}"),
+            Self::CheckingOutputs => Ok(()),
+            Self::WarmingUp { done, total } => write!(f, ", {done} of {total} runs"),
         }
     }
 }

@@ -68,8 +68,14 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
         ..SessionOptions::default()
     };
     let detector = Detector::load(&manifest, &options, &mut |phase: LoadPhase| {
-        tracing::info!("{}: {phase}", manifest.name);
-        *lock(progress) = (phase.to_string(), Instant::now());
+        let mut progress = lock(progress);
+        let name = phase.name();
+        // The log tells each phase once; diagnostics follow every step.
+        if !progress.0.starts_with(name) {
+            tracing::info!("{}: {phase}", manifest.name);
+            progress.1 = Instant::now();
+        }
+        progress.0 = phase.to_string();
     })?;
     let info = detector.info().clone();
     let defaults = manifest.thresholds();

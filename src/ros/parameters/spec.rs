@@ -127,7 +127,7 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             "Intersection over union above which the weaker of two boxes of one class is suppressed. Not set: the manifest's value."),
         spec("max_detections", Kind::Integer { min: 1, max: 10_000 }, Live, V::NotSet,
             "Most detections of one frame. Not set: the manifest's value."),
-        spec("low_score_threshold", unit(), Live, V::Double(0.05),
+        spec("low_score_threshold", unit(), Live, V::Double(0.1),
             "Lowest score that the health figures take into account; below the publishing thresholds, because a failing detector shows there first."),
         spec("max_age_ms", Kind::Integer { min: 0, max: 3_600_000 }, Live, V::Integer(1000),
             "Frames whose stamp is older than this when their turn comes count as stale and are not processed; 0 switches the check off. Milliseconds."),
