@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::detector::{Detector, DetectorError, LoadPhase, ModelInfo, ModelManifest, SessionOptions, Thresholds};
+use crate::detector::{
+    Detector, DetectorError, LoadPhase, ModelInfo, ModelManifest, SessionOptions, Thresholds,
+};
 use crate::image::DecodeLimits;
 use crate::pipeline::Pipeline;
 
@@ -61,7 +63,7 @@ impl LoadJob {
 }
 
 fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loaded, DetectorError> {
-    let manifest = ModelManifest::load(&locate(&config.model))?;
+    let manifest = ModelManifest::load(locate(&config.model))?;
     let options = SessionOptions {
         providers: config.providers.clone(),
         intra_op_threads: config.intra_op_threads,

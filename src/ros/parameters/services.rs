@@ -86,7 +86,12 @@ impl ParameterServices {
     }
 
     /// Tells the world which parameters changed.
-    pub(crate) fn publish_event(&self, store: &ParameterStore, names: &[String], stamp: r2r::builtin_interfaces::msg::Time) {
+    pub(crate) fn publish_event(
+        &self,
+        store: &ParameterStore,
+        names: &[String],
+        stamp: r2r::builtin_interfaces::msg::Time,
+    ) {
         if names.is_empty() {
             return;
         }
@@ -113,7 +118,8 @@ impl ParameterRequest {
         };
         match self {
             Self::Each(request) => {
-                let results = changes(&request.message.parameters).into_iter().map(|c| result(vec![c])).collect();
+                let results =
+                    changes(&request.message.parameters).into_iter().map(|c| result(vec![c])).collect();
                 log_failure(request.respond(SetParameters::Response { results }));
             }
             Self::Atomic(request) => {
@@ -125,10 +131,7 @@ impl ParameterRequest {
 }
 
 fn changes(parameters: &[r2r::rcl_interfaces::msg::Parameter]) -> Changes {
-    parameters
-        .iter()
-        .map(|p| (p.name.clone(), value(&p.value)))
-        .collect()
+    parameters.iter().map(|p| (p.name.clone(), value(&p.value))).collect()
 }
 
 fn log_failure(result: r2r::Result<()>) {
@@ -241,7 +244,8 @@ fn list(store: &ParameterStore, request: &ListParameters::Request) -> ListParame
             return request.depth == 0 || depth(name) <= request.depth;
         }
         request.prefixes.iter().any(|prefix| {
-            let below = name == prefix || name.strip_prefix(prefix.as_str()).is_some_and(|r| r.starts_with('.'));
+            let below =
+                name == prefix || name.strip_prefix(prefix.as_str()).is_some_and(|r| r.starts_with('.'));
             below && (request.depth == 0 || depth(name) <= depth(prefix) + request.depth)
         })
     };
