@@ -330,4 +330,17 @@ mod tests {
         assert_eq!(store.problems(), [""; 0]);
         assert_eq!(store.double("score_threshold"), Some(1.0));
     }
+
+    #[test]
+    fn the_documentation_lists_every_parameter_with_its_description() {
+        let page = include_str!("../../../docs/parameters.md");
+        let documented: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let specs: Vec<Spec> = node_specs().into_iter().chain(camera_specs("<camera>")).collect();
+        for spec in &specs {
+            let row = documented.iter().find(|row| row.starts_with(&format!("| `{}` |", spec.name)));
+            let row = row.unwrap_or_else(|| panic!("docs/parameters.md lacks {}", spec.name));
+            assert!(row.contains(&spec.description), "docs/parameters.md describes {} otherwise", spec.name);
+        }
+        assert_eq!(documented.len(), specs.len(), "docs/parameters.md lists parameters that do not exist");
+    }
 }
