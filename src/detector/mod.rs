@@ -18,6 +18,9 @@ mod provider;
 mod session;
 mod thresholds;
 
+#[cfg(test)]
+mod test_onnx;
+
 pub use error::{DetectorError, ManifestIssue, ModelFileProblem, ProviderFailure};
 pub use fit::Fit;
 pub use geometry::{BoundingBox, Detection};
