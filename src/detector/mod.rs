@@ -2,6 +2,7 @@
 //!
 //! [`ModelManifest::load`] reads what a model is, [`Detector::load`] opens it, [`Detector::detect`] finds objects.
 //! The stages are public on their own for benchmarks and tests: [`preprocess`], [`decode`], [`nms`].
+#![allow(clippy::doc_markdown, reason = "the names of models and products are no code")]
 
 pub mod decode;
 mod error;

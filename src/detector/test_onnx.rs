@@ -24,7 +24,7 @@ impl ConstantModel {
     }
 
     pub(crate) fn output(mut self, name: &str, shape: &[i64], data: Vec<f32>) -> Self {
-        assert_eq!(shape.iter().product::<i64>(), data.len() as i64);
+        assert_eq!(shape.iter().product::<i64>() as usize, data.len());
         self.outputs.push((name.to_owned(), shape.to_vec(), data));
         self
     }
@@ -38,7 +38,9 @@ impl ConstantModel {
         for (name, shape, data) in &self.outputs {
             message(&mut graph, 1, &node(&format!("{name}_value"), name));
             let mut tensor = Vec::new();
-            shape.iter().for_each(|dim| number(&mut tensor, 1, *dim as u64));
+            for dim in shape {
+                number(&mut tensor, 1, *dim as u64);
+            }
             number(&mut tensor, 2, F32);
             message(&mut tensor, 8, format!("{name}_value").as_bytes());
             let raw: Vec<u8> = data.iter().flat_map(|value| value.to_le_bytes()).collect();

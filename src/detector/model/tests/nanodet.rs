@@ -28,13 +28,14 @@ fn nanodet() -> Option<Detector> {
     if runtime_is_missing() {
         return None;
     }
-    let folder = std::env::var_os("ROADPROOF_MODELS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("models"),
-        std::path::PathBuf::from,
-    );
+    let folder = std::env::var_os("ROADPROOF_MODELS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("models"), std::path::PathBuf::from);
     let path = folder.join("nanodet-g.toml");
     if !folder.join("nanodet-g.onnx").exists() || !path.exists() {
-        eprintln!("skipped: no nanodet-g.toml and nanodet-g.onnx in {} (see models/README.md)", folder.display());
+        eprintln!(
+            "skipped: no nanodet-g.toml and nanodet-g.onnx in {} (see models/README.md)",
+            folder.display()
+        );
         return None;
     }
     Some(load(&ModelManifest::load(path).unwrap()).unwrap())
