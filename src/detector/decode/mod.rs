@@ -152,4 +152,5 @@ impl Decoder {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_wrap, reason = "the made-up shapes are small")]
 mod tests;

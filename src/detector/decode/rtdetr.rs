@@ -125,11 +125,11 @@ fn joined_layout(
     expected: &str,
     joined: impl Fn(&Matrix) -> bool,
 ) -> Result<Layout, DetectorError> {
-    outputs.predictions(expected, joined).map(Layout::Joined).or_else(|error| {
+    outputs.predictions(expected, joined).map(Layout::Joined).map_err(|error| {
         // the only output that could be queries with boxes tells the class count
         match outputs.predictions("", |m| m.rows > 0 && m.columns > BOX_COLUMNS) {
-            Ok(near) => Err(outputs.wrong_class_count(&near, near.columns - BOX_COLUMNS)),
-            Err(_) => Err(error),
+            Ok(near) => outputs.wrong_class_count(&near, near.columns - BOX_COLUMNS),
+            Err(_) => error,
         }
     })
 }

@@ -113,6 +113,7 @@ fn peak(values: &[f32]) -> Peak {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "a maximum is one of the values, bit for bit")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

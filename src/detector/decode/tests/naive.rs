@@ -76,7 +76,7 @@ fn nanodet(seed: u64, logits: bool, multi_label: bool, arrangement: usize, low: 
     model.input = input(width, height);
     model.spec.activation = activation(logits);
     model.spec.multi_label = Some(multi_label);
-    model.spec.cell_offset = (seed % 2 == 0).then_some(0.0);
+    model.spec.cell_offset = (seed.is_multiple_of(2)).then_some(0.0);
     let offset = f64::from(model.spec.cell_offset.unwrap_or(0.5));
 
     let (mut expected, mut row) = (vec![], 0);
