@@ -66,7 +66,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     thresholds.low_score = thresholds.low_score.min(thresholds.score);
     thresholds.validate(detector.class_names().len())?;
     if let Some(folder) = &args.annotate {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let mut job = Job {
         args,
@@ -106,18 +107,24 @@ impl Job<'_> {
         let frame = Frame { camera: 0, stamp_ns: 0, frame_id: "", pixels };
         let (thresholds, annotator) = (&self.thresholds, &mut self.annotator);
         let annotate = self.args.annotate.as_deref().map(|folder| annotated_path(folder, path));
-        self.pipeline.process_then(&frame, thresholds, &mut self.processed, |pixels, processed, detector| {
-            let Some(to) = annotate else { return anyhow::Ok(()) };
-            let published = processed.detections.iter().filter(|d| thresholds.publishes(d));
-            let drawn = annotator.annotate(pixels, published, detector.class_names(), "")?;
-            let rows = i32::try_from(drawn.height)?;
-            let flat = Mat::new_rows_cols_with_bytes::<u8>(rows, i32::try_from(drawn.width * 3)?, drawn.bgr)?;
-            let to = to.to_str().context("the folder's name is not UTF-8")?;
-            if !imgcodecs::imwrite(to, &flat.reshape(3, rows)?, &Vector::new())? {
-                bail!("cannot write {to}");
-            }
-            Ok(())
-        })??;
+        self.pipeline.process_then(
+            &frame,
+            thresholds,
+            &mut self.processed,
+            |pixels, processed, detector| {
+                let Some(to) = annotate else { return anyhow::Ok(()) };
+                let published = processed.detections.iter().filter(|d| thresholds.publishes(d));
+                let drawn = annotator.annotate(pixels, published, detector.class_names(), "")?;
+                let rows = i32::try_from(drawn.height)?;
+                let flat =
+                    Mat::new_rows_cols_with_bytes::<u8>(rows, i32::try_from(drawn.width * 3)?, drawn.bgr)?;
+                let to = to.to_str().context("the folder's name is not UTF-8")?;
+                if !imgcodecs::imwrite(to, &flat.reshape(3, rows)?, &Vector::new())? {
+                    bail!("cannot write {to}");
+                }
+                Ok(())
+            },
+        )??;
         self.print(path)
     }
 

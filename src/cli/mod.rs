@@ -112,7 +112,10 @@ mod tests {
         assert_eq!(split("roadproof node --ros-args -p a:=b -- -x"), ["roadproof", "node", "-x"]);
         assert_eq!(split("roadproof --ros-args -r __node:=n"), ["roadproof", "node"]);
         assert_eq!(split("roadproof"), ["roadproof"]);
-        assert_eq!(split("roadproof detect -- --odd-name.jpg"), ["roadproof", "detect", "--", "--odd-name.jpg"]);
+        assert_eq!(
+            split("roadproof detect -- --odd-name.jpg"),
+            ["roadproof", "detect", "--", "--odd-name.jpg"]
+        );
     }
 
     #[test]

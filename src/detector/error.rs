@@ -1,7 +1,8 @@
 //! What can go wrong in the detector.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use super::Provider;
 
@@ -243,24 +244,27 @@ impl fmt::Display for ManifestIssue {
     }
 }
 
-fn display_issues(path: &std::path::Path, issues: &[ManifestIssue]) -> String {
-    let mut text = format!("model manifest `{}`", path.display());
-    match issues {
-        [only] => text.push_str(&format!(": {only}")),
-        _ => {
-            text.push_str(&format!(": {} problems", issues.len()));
-            for issue in issues {
-                text.push_str(&format!("\n  {issue}"));
-            }
-        }
+fn display_issues(path: &Path, issues: &[ManifestIssue]) -> String {
+    let path = path.display();
+    if let [only] = issues {
+        return format!("model manifest `{path}`: {only}");
     }
-    text
+    lines(format!("model manifest `{path}`: {} problems", issues.len()), issues)
 }
 
 fn display_attempts(attempts: &[(PathBuf, String)]) -> String {
-    attempts.iter().map(|(path, reason)| format!("\n  {}: {reason}", path.display())).collect()
+    let attempts = attempts.iter().map(|(path, reason)| format!("{}: {reason}", path.display()));
+    lines(String::new(), attempts)
 }
 
 fn display_failures(failures: &[ProviderFailure]) -> String {
-    failures.iter().map(|failure| format!("\n  {failure}")).collect()
+    lines(String::new(), failures)
+}
+
+/// `start`, and each item on a line of its own.
+fn lines(start: String, items: impl IntoIterator<Item = impl fmt::Display>) -> String {
+    items.into_iter().fold(start, |mut text, item| {
+        let _ = write!(text, "\n  {item}"); // writing to a string cannot fail
+        text
+    })
 }

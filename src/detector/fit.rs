@@ -22,20 +22,18 @@ pub struct Fit {
 impl Fit {
     /// Fits an image of `width` x `height` pixels, both at least 1, into the input.
     ///
-    /// Letterboxing takes the largest size of the image's aspect ratio that fits, rounded to the nearest pixel; the
-    /// odd pixel of an odd padding goes to the right and the bottom.
+    /// Letterboxing scales both sides by `min(input width / width, input height / height)` and rounds to whole pixels,
+    /// halves to even; the odd pixel of an odd margin goes to the right and the bottom.
     #[must_use]
     pub fn new(input: &InputSpec, width: u32, height: u32) -> Self {
         let (fitted_width, fitted_height) = match input.resize {
             Resize::Stretch => (input.width, input.height),
             Resize::Letterbox | Resize::LetterboxTopLeft => {
-                let (w, h) = (u64::from(width), u64::from(height));
-                let (in_w, in_h) = (u64::from(input.width), u64::from(input.height));
-                if in_w * h <= in_h * w {
-                    (input.width, rounded_ratio(in_w, h, w).clamp(1, input.height))
-                } else {
-                    (rounded_ratio(in_h, w, h).clamp(1, input.width), input.height)
-                }
+                let (w, h) = (f64::from(width), f64::from(height));
+                let scale = (f64::from(input.width) / w).min(f64::from(input.height) / h);
+                let scaled =
+                    |side: f64, limit: u32| ((side * scale).round_ties_even() as u32).clamp(1, limit);
+                (scaled(w, input.width), scaled(h, input.height))
             }
         };
         let centred = input.resize == Resize::Letterbox;
@@ -100,11 +98,6 @@ impl Fit {
             y_max: bbox.y_max / scale_y + top,
         }
     }
-}
-
-/// `a * b / c` rounded to the nearest whole number, halves up.
-fn rounded_ratio(a: u64, b: u64, c: u64) -> u32 {
-    u32::try_from((2 * a * b + c) / (2 * c)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

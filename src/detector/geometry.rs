@@ -92,6 +92,7 @@ pub struct Detection {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these results are exact")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -2,6 +2,7 @@
 //!
 //! [`ModelManifest::load`] reads what a model is, [`Detector::load`] opens it, [`Detector::detect`] finds objects.
 //! The stages are public on their own for benchmarks and tests: [`preprocess`], [`decode`], [`nms`].
+#![allow(clippy::doc_markdown, reason = "the names of models and products are no code")]
 
 pub mod decode;
 mod error;
@@ -17,6 +18,9 @@ pub mod preprocess;
 mod provider;
 mod session;
 mod thresholds;
+
+#[cfg(test)]
+mod test_onnx;
 
 pub use error::{DetectorError, ManifestIssue, ModelFileProblem, ProviderFailure};
 pub use fit::Fit;

@@ -7,7 +7,7 @@ use super::decode::{Candidates, DecodeContext, DecodeStats, Decoder};
 use super::library;
 use super::manifest::{DecoderKind, ModelManifest};
 use super::model_file;
-use super::nms::Nms;
+use super::nms::{Candidate, Nms};
 use super::preprocess::Preprocessor;
 use super::session::{ModelSession, SessionOptions};
 use super::{Detection, DetectorError, Provider, Thresholds};
@@ -38,6 +38,31 @@ pub enum LoadPhase {
         /// Runs in all.
         total: usize,
     },
+}
+
+impl LoadPhase {
+    /// What is going on, without how far it has come; [`Display`](std::fmt::Display) begins with it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::VerifyingHash { .. } => "verifying the model file",
+            Self::CreatingSession { .. } => "creating the session",
+            Self::CheckingOutputs => "checking the model's outputs",
+            Self::WarmingUp { .. } => "warming up",
+        }
+    }
+}
+
+impl std::fmt::Display for LoadPhase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            Self::VerifyingHash { done_bytes, total_bytes } => write!(f, ", {done_bytes} of {total_bytes} bytes"),
+            Self::CreatingSession { provider } => write!(f, " on {provider}"),
+            Self::CheckingOutputs => Ok(()),
+            Self::WarmingUp { done, total } => write!(f, ", {done} of {total} runs"),
+        }
+    }
 }
 
 /// Durations of the stages of one frame.
@@ -157,8 +182,8 @@ impl Detector {
     ///
     /// `out` is cleared and filled with the detections whose score is at least [`Thresholds::low_score`], after
     /// class-aware NMS, sorted by descending score, at most [`Thresholds::max_detections`], with boxes in original
-    /// pixels clipped to the image. Boxes are clipped before NMS, so no two of one class overlap by more than
-    /// [`Thresholds::nms_iou`]. Models whose head puts out every object once
+    /// pixels. NMS sees the boxes as the model gives them; afterwards they are clipped to the image, and what lies
+    /// outside of it (in the padding) is left out. Models whose head puts out every object once
     /// ([`DecoderKind::is_set_prediction`]) are not suppressed again.
     ///
     /// # Errors
@@ -189,20 +214,17 @@ impl Detector {
             .map_err(failed)?;
         decoded?;
 
-        let (width, height) = fit.source_size();
         let items = candidates.items_mut();
-        items.retain_mut(|candidate| {
-            candidate.bbox = fit.to_image(&candidate.bbox).clip(width, height);
-            candidate.bbox.area() > 0.0
-        });
         // an IoU never exceeds 1, so at that threshold NMS only sorts and cuts
         let iou = if decoder.kind().is_set_prediction() { 1.0 } else { thresholds.nms_iou };
         nms.suppress(items, iou, thresholds.max_detections, info.class_names.len());
-        out.extend(items.iter().map(|candidate| Detection {
-            bbox: candidate.bbox,
+        let (width, height) = fit.source_size();
+        let to_image = |candidate: &Candidate| Detection {
+            bbox: fit.to_image(&candidate.bbox).clip(width, height),
             class_id: candidate.class_id,
             score: candidate.score,
-        }));
+        };
+        out.extend(items.iter().map(to_image).filter(|detection| detection.bbox.area() > 0.0));
         Ok(StageTimes {
             preprocess: preprocessed - start,
             inference: inferred - preprocessed,

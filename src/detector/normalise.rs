@@ -72,6 +72,7 @@ fn planar<const C: usize, const A: usize, const B: usize, const D: usize>(
 }
 
 /// As [`planar`], into one interleaved row.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is that of `planar`")]
 fn interleaved<const C: usize, const A: usize, const B: usize, const D: usize>(
     row: &[u8],
     planes: Planes<'_>,

@@ -57,7 +57,7 @@ pub(crate) struct ModelSession {
     output_names: Vec<String>,
     /// What computes.
     pub(crate) provider: Provider,
-    /// Why the providers before it in the list do not.
+    /// Why others of the list do not.
     pub(crate) failures: Vec<ProviderFailure>,
 }
 
@@ -87,7 +87,10 @@ impl ModelSession {
             };
             progress(provider);
             match open_on(runtime, path, provider, others, options)? {
-                Ok(session) => return Self::with_input(session, path, input, provider, failures),
+                Ok((session, mut others)) => {
+                    failures.append(&mut others);
+                    return Self::with_input(session, path, input, provider, failures);
+                }
                 Err(failure) => failures.push(failure),
             }
         }
@@ -151,32 +154,35 @@ impl ModelSession {
     }
 }
 
-/// Opens the session on `provider`; the inner error is the provider's failure, the outer one the model's.
+/// A session, and the failures of the providers that would have supported it.
+type Opened = (Session, Vec<ProviderFailure>);
+
+/// Opens the session on `provider`, with `others` for the operators that it lacks. The inner error is a provider's
+/// failure, the outer one the model's.
 fn open_on(
     runtime: &Runtime,
     path: &Path,
     provider: Provider,
     others: &[Provider],
     options: &SessionOptions,
-) -> Result<Result<Session, ProviderFailure>, DetectorError> {
+) -> Result<Result<Opened, ProviderFailure>, DetectorError> {
     library::clear_complaints();
     let refused = |message: String| DetectorError::Session { path: path.to_owned(), message };
     let mut builder = configured(runtime, options).map_err(refused)?;
 
     let must_all = options.providers.fallback == Fallback::Require;
+    let mut failures = Vec::new();
     for (index, listed) in std::iter::once(&provider).chain(others).enumerate() {
-        match dispatch(*listed, options).register(&mut builder) {
-            Err(error) if index == 0 || must_all => {
-                return Ok(Err(ProviderFailure {
-                    provider: *listed,
-                    message: with_complaints(error.message()),
-                }));
-            }
-            _ => {}
+        let Err(error) = dispatch(*listed, options).register(&mut builder) else { continue };
+        let failure = ProviderFailure { provider: *listed, message: with_complaints(error.message()) };
+        if index == 0 || must_all {
+            return Ok(Err(failure));
         }
+        failures.push(failure);
+        library::clear_complaints();
     }
     match builder.commit_from_file(path) {
-        Ok(session) => Ok(Ok(session)),
+        Ok(session) => Ok(Ok((session, failures))),
         // the CPU provider always comes up, so this is the model's fault
         Err(error) if provider == Provider::Cpu => Err(refused(explain(error.code(), error.message()))),
         Err(error) => Ok(Err(ProviderFailure {

@@ -126,10 +126,12 @@ mod tests {
         assert!(t.publishes(&detection(7, 0.5)), "no entry: the defaults");
     }
 
+    type Case = (&'static str, fn(&mut Thresholds));
+
     #[test]
     fn bad_values_are_named() {
-        t_ok(&thresholds());
-        let cases: [(&str, fn(&mut Thresholds)); 9] = [
+        thresholds().validate(3).unwrap();
+        let cases: [Case; 9] = [
             ("score", |t| t.score = f32::NAN),
             ("score", |t| t.score = 1.5),
             ("low_score", |t| t.low_score = 0.0),
@@ -146,9 +148,5 @@ mod tests {
             let error = t.validate(3).unwrap_err().to_string();
             assert!(error.contains(&format!("`{key}`")), "{key}: {error}");
         }
-    }
-
-    fn t_ok(t: &Thresholds) {
-        t.validate(3).unwrap();
     }
 }

@@ -1,8 +1,8 @@
 use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Point, Rect, Scalar};
+use opencv::imgproc;
 use opencv::imgproc::{
-    COLOR_GRAY2BGR, COLOR_RGB2BGR, COLOR_RGBA2BGR, COLOR_BGRA2BGR, FILLED, FONT_HERSHEY_SIMPLEX, LINE_8,
+    COLOR_BGRA2BGR, COLOR_GRAY2BGR, COLOR_RGB2BGR, COLOR_RGBA2BGR, FILLED, FONT_HERSHEY_SIMPLEX, LINE_8,
 };
-use opencv::{imgproc, prelude::MatTrait};
 
 use crate::detector::Detection;
 use crate::image::{ChannelOrder, PixelView};
@@ -108,7 +108,14 @@ impl Annotator {
         let height = size.height + baseline + 2;
         let x = x.clamp(0, (self.canvas.cols() - size.width).max(0));
         let top = if y >= height { y - height } else { y.max(0) };
-        imgproc::rectangle(&mut self.canvas, Rect::new(x, top, size.width + 2, height), colour, FILLED, LINE_8, 0)?;
+        imgproc::rectangle(
+            &mut self.canvas,
+            Rect::new(x, top, size.width + 2, height),
+            colour,
+            FILLED,
+            LINE_8,
+            0,
+        )?;
         let origin = Point::new(x + 1, top + size.height + 1);
         let ink = Scalar::new(255.0, 255.0, 255.0, 0.0);
         imgproc::put_text(

@@ -315,7 +315,11 @@ mod tests {
             let mailbox = Arc::clone(&mailbox);
             std::thread::spawn(move || {
                 while let Some(taken) = mailbox.take() {
-                    taken.in_flight.finish(if taken.frame % 3 == 0 { Outcome::Stale } else { Outcome::Processed });
+                    taken.in_flight.finish(if taken.frame % 3 == 0 {
+                        Outcome::Stale
+                    } else {
+                        Outcome::Processed
+                    });
                 }
             })
         };

@@ -67,8 +67,7 @@ impl Pipeline {
     /// Wraps a loaded detector, for frames of `cameras` cameras.
     #[must_use]
     pub fn new(detector: Detector, cameras: usize, limits: DecodeLimits) -> Self {
-        let converters =
-            |_| Converters { raw: Converter::new(), compressed: CompressedDecoder::new(limits) };
+        let converters = |_| Converters { raw: Converter::new(), compressed: CompressedDecoder::new(limits) };
         Self { detector, converters: (0..cameras).map(converters).collect() }
     }
 

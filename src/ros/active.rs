@@ -16,9 +16,9 @@ use super::camera::CameraInput;
 use super::configure::{self, Loaded};
 use super::diagnostics::{self, Level, Status};
 use super::messages::{self, HealthContext};
+use super::names;
 use super::parameters::{LiveConfig, NodeConfig};
 use super::worker::{Live, Outputs, Shared, Worker, lock};
-use super::names;
 
 struct CameraOutputs {
     detections: Publisher<Detection2DArray>,
@@ -59,7 +59,8 @@ impl Configured {
             let create = |node: &mut Node| -> r2r::Result<CameraOutputs> {
                 Ok(CameraOutputs {
                     detections: node.create_publisher(&of("detections"), QosProfile::default())?,
-                    debug_image: node.create_publisher(&of("debug/image"), QosProfile::default().keep_last(1))?,
+                    debug_image: node
+                        .create_publisher(&of("debug/image"), QosProfile::default().keep_last(1))?,
                     health: node.create_publisher(&of("health"), QosProfile::default())?,
                 })
             };
@@ -95,16 +96,16 @@ impl Configured {
         &mut self,
         node: &mut Node,
         clock: &Arc<Mutex<Clock>>,
-        pipeline: Pipeline,
+        pipeline: Box<Pipeline>,
     ) -> Result<Worker, (Option<Box<Pipeline>>, String)> {
         let shared = match self.shared(clock) {
             Ok(shared) => Arc::new(shared),
-            Err(error) => return Err((Some(Box::new(pipeline)), error)),
+            Err(error) => return Err((Some(pipeline), error)),
         };
         for input in &mut self.inputs {
             if let Err(error) = input.subscribe(node) {
                 let error = format!("cannot subscribe to '{}': {error}", input.config.topic);
-                return Err((Some(Box::new(pipeline)), error));
+                return Err((Some(pipeline), error));
             }
         }
         self.reported.fill(FrameCounters::default());
@@ -136,7 +137,9 @@ impl Configured {
     /// Moves the frames that r2r has taken into the mailbox; returns how many there were.
     pub(crate) fn receive(&mut self, shared: &Shared) -> usize {
         let inputs = self.inputs.iter_mut().enumerate();
-        inputs.map(|(camera, input)| input.drain(|image, arrived| shared.accept(camera, image, arrived))).sum()
+        inputs
+            .map(|(camera, input)| input.drain(|image, arrived| shared.accept(camera, image, arrived)))
+            .sum()
     }
 
     pub(crate) fn follow_publishers(&mut self, node: &mut Node) {
@@ -182,6 +185,7 @@ impl Configured {
         let input = self.inputs.get_mut(camera)?;
         let mut state = shared.camera(camera)?;
         state.health.advance(now_ns);
+        let input_rate_hz = input.rate_hz(now);
         let last_frame_age_s = match (state.last_stamp_ns, input.has_received()) {
             (Some(stamp), true) if stamp != 0 => now_ns.saturating_sub(stamp) as f64 / 1e9,
             _ => f64::NAN,
@@ -195,7 +199,7 @@ impl Configured {
             class_names: &self.info.class_names,
             thresholds: &self.live.thresholds,
             counters,
-            input_rate_hz: input.rate_hz(now),
+            input_rate_hz,
             last_frame_age_s,
         };
         let message = messages::camera_health(&state.health, &context);
@@ -207,7 +211,13 @@ impl Configured {
         Some(status)
     }
 
-    fn input_status(&mut self, camera: usize, shared: &Shared, now: Instant, counters: FrameCounters) -> Status {
+    fn input_status(
+        &mut self,
+        camera: usize,
+        shared: &Shared,
+        now: Instant,
+        counters: FrameCounters,
+    ) -> Status {
         let before = self.reported.get(camera).copied().unwrap_or_default();
         let stale_after = self.live.config.stale_after;
         let Some(input) = self.inputs.get_mut(camera) else { return Status::new("input") };

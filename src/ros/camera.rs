@@ -151,7 +151,10 @@ impl CameraInput {
     /// Returns whether the request has to change.
     fn look_at_publishers(&mut self, node: &Node) -> r2r::Result<bool> {
         let infos = node.get_publishers_info_by_topic(&self.topic, false)?;
-        self.offers = infos.iter().map(Offer::from).collect();
+        self.offers = infos
+            .iter()
+            .map(|p| Offer::new(&p.node_namespace, &p.node_name, &p.topic_type, &p.qos_profile))
+            .collect();
         let CameraConfig { name, transport, reliability, durability, .. } = &self.config;
         let (request, complaints) =
             qos::decide(name, transport.type_name(), *reliability, *durability, &self.offers);

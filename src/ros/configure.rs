@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::detector::{Detector, DetectorError, LoadPhase, ModelInfo, ModelManifest, SessionOptions, Thresholds};
+use crate::detector::{
+    Detector, DetectorError, LoadPhase, ModelInfo, ModelManifest, SessionOptions, Thresholds,
+};
 use crate::image::DecodeLimits;
 use crate::pipeline::Pipeline;
 
@@ -61,15 +63,21 @@ impl LoadJob {
 }
 
 fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loaded, DetectorError> {
-    let manifest = ModelManifest::load(&locate(&config.model))?;
+    let manifest = ModelManifest::load(locate(&config.model))?;
     let options = SessionOptions {
         providers: config.providers.clone(),
         intra_op_threads: config.intra_op_threads,
         ..SessionOptions::default()
     };
     let detector = Detector::load(&manifest, &options, &mut |phase: LoadPhase| {
-        tracing::info!("{}: {phase}", manifest.name);
-        *lock(progress) = (phase.to_string(), Instant::now());
+        let mut progress = lock(progress);
+        let name = phase.name();
+        // The log tells each phase once; diagnostics follow every step.
+        if !progress.0.starts_with(name) {
+            tracing::info!("{}: {phase}", manifest.name);
+            progress.1 = Instant::now();
+        }
+        progress.0 = phase.to_string();
     })?;
     let info = detector.info().clone();
     let defaults = manifest.thresholds();

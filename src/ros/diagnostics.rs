@@ -1,6 +1,8 @@
 //! The node's state as `/diagnostics`: one status for each thing that can be wrong. Names and keys are
 //! documented in `docs/diagnostics.md` and stay as they are.
 
+use std::fmt::Display;
+
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
 use crate::detector::ModelInfo;
@@ -30,7 +32,12 @@ pub(crate) struct Status {
 impl Status {
     /// `subject` is what the status is about, for example `input front`.
     pub(crate) fn new(subject: &str) -> Self {
-        Self { name: format!("roadproof: {subject}"), level: Level::Ok, messages: Vec::new(), values: Vec::new() }
+        Self {
+            name: format!("roadproof: {subject}"),
+            level: Level::Ok,
+            messages: Vec::new(),
+            values: Vec::new(),
+        }
     }
 
     /// Adds a finding. The status takes the worst level of all; findings of lower levels are left out of the
@@ -45,8 +52,8 @@ impl Status {
         }
     }
 
-    pub(crate) fn value(&mut self, key: &str, value: impl ToString) {
-        self.values.push(KeyValue { key: key.to_owned(), value: messages::text(&value.to_string()) });
+    pub(crate) fn value(&mut self, key: &str, value: impl Display) {
+        self.values.push(KeyValue { key: key.to_owned(), value: messages::text(&format!("{value}")) });
     }
 
     fn finish(self, hardware_id: &str) -> DiagnosticStatus {
@@ -93,7 +100,7 @@ pub(crate) fn inference(
     let mut status = Status::new("inference");
     status.report(Level::Ok, format!("{} on {}", info.name, info.provider));
     status.value("provider", info.provider);
-    for note in &info.provider_warnings {
+    for note in &info.warnings {
         status.report(Level::Warn, note.clone());
     }
     if let Some(error) = last_error {

@@ -3,7 +3,9 @@
 
 use futures::FutureExt;
 use futures::stream::{LocalBoxStream, StreamExt};
-use r2r::lifecycle_msgs::msg::{State as StateMsg, Transition as TransitionMsg, TransitionDescription, TransitionEvent};
+use r2r::lifecycle_msgs::msg::{
+    State as StateMsg, Transition as TransitionMsg, TransitionDescription, TransitionEvent,
+};
 use r2r::lifecycle_msgs::srv::{ChangeState, GetAvailableStates, GetAvailableTransitions, GetState};
 use r2r::{Node, Publisher, QosProfile, ServiceRequest};
 

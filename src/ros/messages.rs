@@ -67,7 +67,13 @@ fn blank() -> Detection2D {
     Detection2D { results: vec![ObjectHypothesisWithPose::default()], ..Detection2D::default() }
 }
 
-fn fill_entry(entry: &mut Detection2D, stamp: &Time, frame_id: &str, detection: &Detection, class_name: &str) {
+fn fill_entry(
+    entry: &mut Detection2D,
+    stamp: &Time,
+    frame_id: &str,
+    detection: &Detection,
+    class_name: &str,
+) {
     entry.header.stamp = stamp.clone();
     assign(&mut entry.header.frame_id, frame_id);
     if let Some(result) = entry.results.first_mut() {
@@ -201,7 +207,11 @@ mod tests {
     use crate::detector::BoundingBox;
 
     fn detection(class_id: u32, score: f32) -> Detection {
-        Detection { bbox: BoundingBox { x_min: 10.0, y_min: 20.0, x_max: 30.0, y_max: 60.0 }, class_id, score }
+        Detection {
+            bbox: BoundingBox { x_min: 10.0, y_min: 20.0, x_max: 30.0, y_max: 60.0 },
+            class_id,
+            score,
+        }
     }
 
     #[test]

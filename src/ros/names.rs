@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn remappings_apply_to_every_spelling() {
-        let rules = rules("roadproof node --ros-args -r image:=/cam0/image_raw -r __ns:=/car -r other:a:=b -- -r x:=y");
+        let rules = rules(
+            "roadproof node --ros-args -r image:=/cam0/image_raw -r __ns:=/car -r other:a:=b -- -r x:=y",
+        );
         assert_eq!(rules, [("image".to_owned(), "/cam0/image_raw".to_owned())]);
         assert_eq!(resolve("image", "/car", "roadproof", &rules), "/cam0/image_raw");
         assert_eq!(resolve("/car/image", "/car", "roadproof", &rules), "/cam0/image_raw");

@@ -1,15 +1,15 @@
 //! Received images in the middleware's own memory, so that pixels are not copied once more.
 
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
-use r2r::{WrappedNativeMsg, WrappedTypesupport};
+use r2r::{NativeMsg, WrappedTypesupport};
 
 use crate::image::{Encoding, ImageError, ImageView};
 use crate::pipeline::FramePixels;
 
 /// An image message as the middleware delivered it, owned by us alone.
 pub(crate) enum NativeImage {
-    Raw(WrappedNativeMsg<Image>),
-    Compressed(WrappedNativeMsg<CompressedImage>),
+    Raw(NativeMsg<Image>),
+    Compressed(NativeMsg<CompressedImage>),
 }
 
 // SAFETY: the message is a heap object of the rosidl C runtime, owned by this value alone (r2r hands it out
@@ -22,12 +22,12 @@ unsafe impl Send for NativeImage {}
 
 impl NativeImage {
     /// Takes over a raw image; `None` if the middleware only lent it.
-    pub(crate) fn raw(message: WrappedNativeMsg<Image>) -> Option<Self> {
+    pub(crate) fn raw(message: NativeMsg<Image>) -> Option<Self> {
         (!message.is_loaned).then_some(Self::Raw(message))
     }
 
     /// Takes over a compressed image; `None` if the middleware only lent it.
-    pub(crate) fn compressed(message: WrappedNativeMsg<CompressedImage>) -> Option<Self> {
+    pub(crate) fn compressed(message: NativeMsg<CompressedImage>) -> Option<Self> {
         (!message.is_loaned).then_some(Self::Compressed(message))
     }
 
@@ -70,7 +70,7 @@ impl NativeImage {
 }
 
 /// The bytes of a `uint8[]` field of `owner`.
-fn bytes<T: WrappedTypesupport>(data: *const u8, size: usize, _owner: &WrappedNativeMsg<T>) -> &[u8] {
+fn bytes<T: WrappedTypesupport>(data: *const u8, size: usize, _owner: &NativeMsg<T>) -> &[u8] {
     if data.is_null() || size == 0 {
         return &[];
     }

@@ -31,7 +31,7 @@ const GRAPH_PERIOD: Duration = Duration::from_millis(500);
 pub(crate) enum Stage {
     Unconfigured,
     Configuring { job: LoadJob, edge: Edge, request: Option<ChangeRequest>, then_activate: bool },
-    Inactive { configured: Box<Configured>, pipeline: Pipeline },
+    Inactive { configured: Box<Configured>, pipeline: Box<Pipeline> },
     Active { configured: Box<Configured>, worker: Worker },
     Finalized,
 }
@@ -54,7 +54,11 @@ pub(crate) struct RoadproofNode {
 }
 
 impl RoadproofNode {
-    pub(crate) fn new(mut node: Node, runtime: Handle, remappings: Vec<(String, String)>) -> Result<Self, RosError> {
+    pub(crate) fn new(
+        mut node: Node,
+        runtime: Handle,
+        remappings: Vec<(String, String)>,
+    ) -> Result<Self, RosError> {
         let overrides: Vec<_> = {
             let given = worker::lock(&node.params);
             given.iter().map(|(name, parameter)| (name.clone(), parameter.value.clone())).collect()
@@ -80,10 +84,10 @@ impl RoadproofNode {
 
     /// Runs until `stop` is set.
     pub(crate) fn spin(&mut self, stop: &AtomicBool) {
-        if self.store.bool("autostart") {
-            if let Some(edge) = lifecycle::edge_from(State::Unconfigured, Transition::Configure) {
-                self.begin_configure(edge, None, true);
-            }
+        if self.store.bool("autostart")
+            && let Some(edge) = lifecycle::edge_from(State::Unconfigured, Transition::Configure)
+        {
+            self.begin_configure(edge, None, true);
         }
         while !stop.load(Ordering::Relaxed) {
             self.node.spin_once(SPIN);
@@ -173,7 +177,7 @@ impl RoadproofNode {
                 let job = LoadJob::start(&self.runtime, config);
                 self.stage = Stage::Configuring { job, edge, request, then_activate };
             }
-            Err(problems) => self.end_configure(edge, request, Err(problems.join("; "))),
+            Err(problems) => self.end_configure(edge, request, &Err(problems.join("; "))),
         }
     }
 
@@ -188,25 +192,26 @@ impl RoadproofNode {
         };
         let result = job.finish(&self.runtime).and_then(|loaded| self.set_up(loaded));
         let ready = result.is_ok();
-        self.end_configure(edge, request, result);
-        if ready && then_activate {
-            if let Some(edge) = lifecycle::edge_from(State::Inactive, Transition::Activate) {
-                let result = self.transit(edge);
-                self.note(edge, &result);
-            }
+        self.end_configure(edge, request, &result);
+        if ready
+            && then_activate
+            && let Some(edge) = lifecycle::edge_from(State::Inactive, Transition::Activate)
+        {
+            let result = self.transit(edge);
+            self.note(edge, &result);
         }
     }
 
     fn set_up(&mut self, loaded: configure::Loaded) -> Result<(), String> {
         let live = LiveConfig::from_parameters(&self.store)?;
         let (configured, pipeline) = Configured::new(&mut self.node, loaded, live, &self.remappings)?;
-        self.stage = Stage::Inactive { configured: Box::new(configured), pipeline };
+        self.stage = Stage::Inactive { configured: Box::new(configured), pipeline: Box::new(pipeline) };
         Ok(())
     }
 
-    fn end_configure(&mut self, edge: Edge, request: Option<ChangeRequest>, result: Result<(), String>) {
+    fn end_configure(&mut self, edge: Edge, request: Option<ChangeRequest>, result: &Result<(), String>) {
         self.lifecycle.end(edge, result.is_ok(), self.now_ns());
-        self.note(edge, &result);
+        self.note(edge, result);
         if let Some(request) = request {
             request.answer(result.is_ok());
         }
@@ -217,8 +222,12 @@ impl RoadproofNode {
         self.lifecycle.begin(edge, self.now_ns());
         let stage = std::mem::replace(&mut self.stage, Stage::Unconfigured);
         let (stage, result) = match (edge.transition, stage) {
-            (Transition::Activate, Stage::Inactive { configured, pipeline }) => self.activate(configured, pipeline),
-            (Transition::Deactivate, Stage::Active { configured, worker }) => self.deactivate(configured, worker),
+            (Transition::Activate, Stage::Inactive { configured, pipeline }) => {
+                self.activate(configured, pipeline)
+            }
+            (Transition::Deactivate, Stage::Active { configured, worker }) => {
+                self.deactivate(configured, worker)
+            }
             (Transition::Cleanup, Stage::Inactive { configured, .. }) => {
                 configured.tear_down(&mut self.node);
                 (Stage::Unconfigured, Ok(()))
@@ -241,31 +250,31 @@ impl RoadproofNode {
         result
     }
 
-    fn activate(&mut self, mut configured: Box<Configured>, pipeline: Pipeline) -> (Stage, Result<(), String>) {
+    fn activate(
+        &mut self,
+        mut configured: Box<Configured>,
+        pipeline: Box<Pipeline>,
+    ) -> (Stage, Result<(), String>) {
         match configured.activate(&mut self.node, &self.clock, pipeline) {
             Ok(worker) => (Stage::Active { configured, worker }, Ok(())),
-            Err((pipeline, error)) => {
+            Err((Some(pipeline), error)) => {
                 configured.unsubscribe();
-                match pipeline {
-                    Some(pipeline) => (Stage::Inactive { configured, pipeline: *pipeline }, Err(error)),
-                    None => {
-                        configured.tear_down(&mut self.node);
-                        (Stage::Unconfigured, Err(error))
-                    }
-                }
+                (Stage::Inactive { configured, pipeline }, Err(error))
+            }
+            Err((None, error)) => {
+                configured.tear_down(&mut self.node);
+                (Stage::Unconfigured, Err(error))
             }
         }
     }
 
     fn deactivate(&mut self, mut configured: Box<Configured>, worker: Worker) -> (Stage, Result<(), String>) {
         configured.unsubscribe();
-        match worker.stop() {
-            Some(pipeline) => (Stage::Inactive { configured, pipeline }, Ok(())),
-            None => {
-                configured.tear_down(&mut self.node);
-                (Stage::Unconfigured, Err("the worker thread had panicked; the model was dropped".into()))
-            }
+        if let Some(pipeline) = worker.stop() {
+            return (Stage::Inactive { configured, pipeline }, Ok(()));
         }
+        configured.tear_down(&mut self.node);
+        (Stage::Unconfigured, Err("the worker thread had panicked; the model was dropped".into()))
     }
 
     /// A worker that panicked takes its model with it: back to unconfigured, loudly.
@@ -274,13 +283,17 @@ impl RoadproofNode {
             return;
         }
         tracing::error!("the worker thread ended unexpectedly");
-        for (state, transition) in [(State::Active, Transition::Deactivate), (State::Inactive, Transition::Cleanup)] {
+        for (state, transition) in
+            [(State::Active, Transition::Deactivate), (State::Inactive, Transition::Cleanup)]
+        {
             if let Some(edge) = lifecycle::edge_from(state, transition) {
                 self.lifecycle.begin(edge, self.now_ns());
                 self.lifecycle.end(edge, true, self.now_ns());
             }
         }
-        if let Stage::Active { mut configured, worker } = std::mem::replace(&mut self.stage, Stage::Unconfigured) {
+        if let Stage::Active { mut configured, worker } =
+            std::mem::replace(&mut self.stage, Stage::Unconfigured)
+        {
             configured.unsubscribe();
             worker.stop();
             configured.tear_down(&mut self.node);

@@ -61,14 +61,14 @@ impl Request {
     }
 }
 
-impl From<&r2r::TopicEndpointInfo> for Offer {
-    fn from(info: &r2r::TopicEndpointInfo) -> Self {
-        let namespace = info.node_namespace.trim_end_matches('/');
+impl Offer {
+    /// The offer of the node `name` in `namespace`.
+    pub(crate) fn new(namespace: &str, name: &str, topic_type: &str, profile: &QosProfile) -> Self {
         Self {
-            node: format!("{namespace}/{}", info.node_name),
-            topic_type: info.topic_type.clone(),
-            reliable: matches!(info.qos_profile.reliability, ReliabilityPolicy::Reliable),
-            transient_local: matches!(info.qos_profile.durability, DurabilityPolicy::TransientLocal),
+            node: format!("{}/{name}", namespace.trim_end_matches('/')),
+            topic_type: topic_type.to_owned(),
+            reliable: matches!(profile.reliability, ReliabilityPolicy::Reliable),
+            transient_local: matches!(profile.durability, DurabilityPolicy::TransientLocal),
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::detector::Thresholds;
 use crate::health::{CameraWindow, HealthError, WindowConfig};
 use crate::image::PixelView;
 use crate::pipeline::{
-    Annotator, Frame, FrameCounters, Mailbox, Outcome, Pipeline, Processed, Stage, StageLatencies, Taken,
+    Annotator, Frame, FrameCounters, FrameTimes, Mailbox, Outcome, Pipeline, Processed, Stage,
+    StageLatencies, Taken,
 };
 
 use super::messages::{self, DetectionMessage};
@@ -125,13 +126,25 @@ impl Shared {
         self.cameras.get(camera).map(lock)
     }
 
+    fn record(&self, times: FrameTimes, waited: Duration, publish: Duration, total: Duration, age_ns: i64) {
+        let mut latencies = lock(&self.latencies);
+        latencies.stage(Stage::Wait).record(waited);
+        latencies.stage(Stage::Convert).record(times.convert);
+        latencies.stage(Stage::Preprocess).record(times.preprocess);
+        latencies.stage(Stage::Inference).record(times.inference);
+        latencies.stage(Stage::Postprocess).record(times.postprocess);
+        latencies.stage(Stage::Publish).record(publish);
+        latencies.stage(Stage::Total).record(total);
+        latencies.stage(Stage::Age).record(Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0)));
+    }
+
     /// Remembers why a frame was not used, and logs it unless it is what happened before.
     fn note_rejection(&self, camera: usize, reason: &str) {
-        if let Some(mut state) = self.camera(camera) {
-            if state.last_rejection.as_deref() != Some(reason) {
-                tracing::warn!("frame rejected: {reason}");
-                state.last_rejection = Some(reason.to_owned());
-            }
+        if let Some(mut state) = self.camera(camera)
+            && state.last_rejection.as_deref() != Some(reason)
+        {
+            tracing::warn!("frame rejected: {reason}");
+            state.last_rejection = Some(reason.to_owned());
         }
     }
 }
@@ -149,11 +162,15 @@ pub(crate) fn now_ns(clock: &Mutex<Clock>) -> i64 {
 /// The running worker.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
-    thread: JoinHandle<Pipeline>,
+    thread: JoinHandle<Box<Pipeline>>,
 }
 
 impl Worker {
-    pub(crate) fn start(pipeline: Pipeline, shared: Arc<Shared>, outputs: Vec<Outputs>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        pipeline: Box<Pipeline>,
+        shared: Arc<Shared>,
+        outputs: Vec<Outputs>,
+    ) -> std::io::Result<Self> {
         let run = Run {
             pipeline,
             shared: Arc::clone(&shared),
@@ -174,7 +191,7 @@ impl Worker {
     }
 
     /// Stops inference and gives the pipeline back; `None` if the thread had panicked.
-    pub(crate) fn stop(self) -> Option<Pipeline> {
+    pub(crate) fn stop(self) -> Option<Box<Pipeline>> {
         self.shared.mailbox.close();
         self.thread.join().ok()
     }
@@ -187,7 +204,7 @@ struct CameraRun {
 }
 
 struct Run {
-    pipeline: Pipeline,
+    pipeline: Box<Pipeline>,
     shared: Arc<Shared>,
     cameras: Vec<CameraRun>,
     processed: Processed,
@@ -195,7 +212,7 @@ struct Run {
 }
 
 impl Run {
-    fn run(mut self) -> Pipeline {
+    fn run(mut self) -> Box<Pipeline> {
         let shared = Arc::clone(&self.shared);
         while let Some(Taken { camera, frame, arrived, in_flight }) = shared.mailbox.take() {
             let live = shared.live();
@@ -239,7 +256,9 @@ impl Run {
         let annotated = self
             .pipeline
             .process_then(&frame, &live.thresholds, &mut self.processed, |pixels, processed, detector| {
-                debug.then(|| debug_image(annotator, pixels, processed, &live.thresholds, detector.class_names()))
+                debug.then(|| {
+                    debug_image(annotator, pixels, processed, &live.thresholds, detector.class_names())
+                })
             })
             .map_err(|error| error.to_string())?;
 
@@ -250,8 +269,9 @@ impl Run {
         let message = run.message.fill(&stamp, frame_id, published, names);
         run.outputs.detections.publish(message).map_err(|error| format!("publishing detections: {error}"))?;
         let done = Instant::now();
-        let age_done = age_ns.saturating_add(i64::try_from((done - arrived - waited).as_nanos()).unwrap_or(0));
-        self.record(waited, done - publishing, done - arrived, age_done);
+        let age_done =
+            age_ns.saturating_add(i64::try_from((done - arrived - waited).as_nanos()).unwrap_or(0));
+        self.shared.record(self.processed.times, waited, done - publishing, done - arrived, age_done);
 
         if let Some(mut state) = self.shared.camera(camera) {
             let detections = self.processed.detections.iter();
@@ -273,19 +293,6 @@ impl Run {
             sent.unwrap_or_else(|error| tracing::warn!("no debug image: {error}"));
         }
         Ok(Outcome::Processed)
-    }
-
-    fn record(&self, waited: Duration, publish: Duration, total: Duration, age_ns: i64) {
-        let times = self.processed.times;
-        let mut latencies = lock(&self.shared.latencies);
-        latencies.stage(Stage::Wait).record(waited);
-        latencies.stage(Stage::Convert).record(times.convert);
-        latencies.stage(Stage::Preprocess).record(times.preprocess);
-        latencies.stage(Stage::Inference).record(times.inference);
-        latencies.stage(Stage::Postprocess).record(times.postprocess);
-        latencies.stage(Stage::Publish).record(publish);
-        latencies.stage(Stage::Total).record(total);
-        latencies.stage(Stage::Age).record(Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0)));
     }
 
     fn note_stamp(&self, camera: usize, stamp_ns: i64, age_ns: i64) {

@@ -4,9 +4,15 @@
 //! classes) and then reads them frame by frame without allocating. Boxes come out in pixels of the model's input.
 
 mod candidates;
+mod end_to_end;
 mod nanodet;
 mod outputs;
+mod rtdetr;
 mod scores;
+mod yolo_rows;
+mod yolov5;
+mod yolov8;
+mod yolox;
 
 use std::path::{Path, PathBuf};
 
@@ -50,6 +56,11 @@ pub struct Decoder {
 #[derive(Debug)]
 enum Head {
     Nanodet(nanodet::Nanodet),
+    Yolox(yolox::Yolox),
+    Yolov5(yolov5::Yolov5),
+    Yolov8(yolov8::Yolov8),
+    EndToEnd(end_to_end::EndToEnd),
+    Rtdetr(rtdetr::Rtdetr),
 }
 
 impl Decoder {
@@ -59,9 +70,18 @@ impl Decoder {
     /// [`DetectorError::Outputs`] or [`DetectorError::ClassCount`] with what was expected and found.
     pub fn bind(context: &DecodeContext<'_>, outputs: &[OutputInfo]) -> Result<Self, DetectorError> {
         let outputs = Outputs { context, list: outputs };
+        if context.class_count == 0 || context.spec.strides.contains(&0) {
+            return Err(
+                outputs.wrong("a validated manifest, with classes and without strides of 0".to_owned())
+            );
+        }
         let head = match context.spec.kind {
             DecoderKind::Nanodet => Head::Nanodet(nanodet::Nanodet::bind(&outputs)?),
-            _ => return Err(outputs.wrong("a known decoder".to_owned())),
+            DecoderKind::Yolox => Head::Yolox(yolox::Yolox::bind(&outputs)?),
+            DecoderKind::Yolov5 => Head::Yolov5(yolov5::Yolov5::bind(&outputs)?),
+            DecoderKind::Yolov8 => Head::Yolov8(yolov8::Yolov8::bind(&outputs)?),
+            DecoderKind::EndToEnd => Head::EndToEnd(end_to_end::EndToEnd::bind(&outputs)?),
+            DecoderKind::Rtdetr => Head::Rtdetr(rtdetr::Rtdetr::bind(&outputs)?),
         };
         let spec = context.spec;
         Ok(Self { head, kind: spec.kind, activation: spec.activation, path: context.path.to_owned() })
@@ -79,6 +99,11 @@ impl Decoder {
     ) -> Result<(), DetectorError> {
         let read = match &mut self.head {
             Head::Nanodet(head) => head.decode(outputs, candidates),
+            Head::Yolox(head) => head.decode(outputs, candidates),
+            Head::Yolov5(head) => head.decode(outputs, candidates),
+            Head::Yolov8(head) => head.decode(outputs, candidates),
+            Head::EndToEnd(head) => head.decode(outputs, candidates),
+            Head::Rtdetr(head) => head.decode(outputs, candidates),
         };
         candidates.finish();
         read.map_err(|changed| DetectorError::Outputs {
@@ -111,6 +136,11 @@ impl Decoder {
         };
         match &self.head {
             Head::Nanodet(head) => head.visit_scores(outputs, &mut visit),
+            Head::Yolox(head) => head.visit_scores(outputs, &mut visit),
+            Head::Yolov5(head) => head.visit_scores(outputs, &mut visit),
+            Head::Yolov8(head) => head.visit_scores(outputs, &mut visit),
+            Head::EndToEnd(head) => head.visit_scores(outputs, &mut visit),
+            Head::Rtdetr(head) => head.visit_scores(outputs, &mut visit),
         }
         match outside {
             Some(found) => {
@@ -120,3 +150,7 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_wrap, reason = "the made-up shapes are small")]
+mod tests;

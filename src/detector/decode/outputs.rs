@@ -114,6 +114,14 @@ impl Outputs<'_> {
         }
     }
 
+    /// Checks that every class of every one of `rows` boxes can be numbered.
+    pub(super) fn check_indices(&self, rows: usize) -> Result<(), DetectorError> {
+        match u32::try_from(rows.saturating_mul(self.context.class_count)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.wrong(format!("at most {} boxes times classes", u32::MAX))),
+        }
+    }
+
     /// The error for outputs that do not fit.
     pub(super) fn wrong(&self, expected: String) -> DetectorError {
         DetectorError::Outputs {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 /// Line and column of a byte offset, both from 1; the column counts characters.
 pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
@@ -35,25 +35,21 @@ pub(super) fn span_of(root: &DeTable<'_>, key: &str) -> Option<Range<usize>> {
     span
 }
 
-/// The dotted key of the innermost value whose span holds `span`.
-pub(super) fn key_at(root: &DeTable<'_>, span: &Range<usize>) -> String {
-    let mut key = String::new();
-    let mut table = Some(root);
-    while let Some((name, value)) =
-        table.and_then(|t| t.iter().find(|(k, v)| contains(&k.span(), span) || contains(&v.span(), span)))
-    {
-        if !key.is_empty() {
-            key.push('.');
+/// The dotted key of the innermost value that holds `span`. The span of a table under a header is the header's, so every
+/// table is searched.
+pub(super) fn key_at(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
+    table.iter().find_map(|(name, value)| {
+        let name_text = name.get_ref().as_ref();
+        if let Some(inner) = value.get_ref().as_table().and_then(|inner| key_at(inner, span)) {
+            return Some(format!("{name_text}.{inner}"));
         }
-        key.push_str(name.get_ref());
-        if let DeValue::Array(array) = value.get_ref()
-            && let Some(index) = array.iter().position(|element| contains(&element.span(), span))
-        {
-            key.push_str(&format!("[{index}]"));
+        let elements = value.get_ref().as_array().into_iter().flatten();
+        if let Some(index) = elements.into_iter().position(|element| contains(&element.span(), span)) {
+            return Some(format!("{name_text}[{index}]"));
         }
-        table = value.get_ref().as_table();
-    }
-    key
+        let here = contains(&name.span(), span) || contains(&value.span(), span);
+        here.then(|| name_text.to_owned())
+    })
 }
 
 fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {

@@ -171,6 +171,12 @@ pub enum DecoderKind {
     Rtdetr,
 }
 
+impl std::fmt::Display for DecoderKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl DecoderKind {
     /// The name in the manifest.
     #[must_use]

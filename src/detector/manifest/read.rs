@@ -153,7 +153,7 @@ fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
 
 fn issue_from_toml(text: &str, root: Option<&DeTable<'_>>, error: &toml::de::Error) -> ManifestIssue {
     let span = error.span().unwrap_or(0..0);
-    let key = root.map(|root| key_at(root, &span)).unwrap_or_default();
+    let key = root.and_then(|root| key_at(root, &span)).unwrap_or_default();
     place(text, span.start, key, error.message().trim().replace('\n', "; "))
 }
 

@@ -71,7 +71,10 @@ impl NodeConfig {
         let cameras: Vec<_> = names.iter().map(|name| camera(store, name)).collect();
         for camera in &cameras {
             if camera.topic.is_empty() {
-                problems.push(format!("parameter '{}.topic' is not set: give the topic of the camera's images", camera.name));
+                problems.push(format!(
+                    "parameter '{}.topic' is not set: give the topic of the camera's images",
+                    camera.name
+                ));
             }
         }
         let providers = providers(store).map_err(|problem| problems.push(problem));
@@ -120,7 +123,11 @@ impl LiveConfig {
 
 /// A rate as the time between two frames; 0 Hz is no limit.
 fn period(rate_hz: f64) -> Duration {
-    if rate_hz > 0.0 { Duration::try_from_secs_f64(1.0 / rate_hz).unwrap_or(Duration::MAX) } else { Duration::ZERO }
+    if rate_hz > 0.0 {
+        Duration::try_from_secs_f64(1.0 / rate_hz).unwrap_or(Duration::MAX)
+    } else {
+        Duration::ZERO
+    }
 }
 
 /// An integer parameter whose declared range is within `u32`.
@@ -148,9 +155,8 @@ fn camera(store: &ParameterStore, name: &str) -> CameraConfig {
 }
 
 fn providers(store: &ParameterStore) -> Result<ProviderPolicy, String> {
-    let parse = |name: &String| {
-        name.parse::<Provider>().map_err(|error| format!("parameter 'providers': {error}"))
-    };
+    let parse =
+        |name: &String| name.parse::<Provider>().map_err(|error| format!("parameter 'providers': {error}"));
     let order: Vec<Provider> = store.list("providers").iter().map(parse).collect::<Result<_, _>>()?;
     if order.is_empty() {
         return Err("parameter 'providers' is empty: give at least one of tensorrt, cuda, cpu".into());
@@ -163,7 +169,9 @@ fn providers(store: &ParameterStore) -> Result<ProviderPolicy, String> {
 fn class_scores(entries: &[String]) -> Result<Vec<(String, f32)>, String> {
     let parse = |entry: &String| {
         let wrong = || {
-            format!("parameter 'class_score_thresholds': expected class=score with a score in 0 … 1, found '{entry}'")
+            format!(
+                "parameter 'class_score_thresholds': expected class=score with a score in 0 … 1, found '{entry}'"
+            )
         };
         // The last '=': a class's name may hold one.
         let (class, score) = entry.rsplit_once('=').ok_or_else(wrong)?;
@@ -229,7 +237,8 @@ mod tests {
     #[test]
     fn malformed_class_scores_are_quoted() {
         for bad in ["person", "person=", "person=2", "person=NaN", "person=-0.1"] {
-            let error = LiveConfig::from_parameters(&store(&[("class_score_thresholds", list(&[bad]))])).unwrap_err();
+            let error =
+                LiveConfig::from_parameters(&store(&[("class_score_thresholds", list(&[bad]))])).unwrap_err();
             assert!(error.contains(bad), "{error}");
         }
     }

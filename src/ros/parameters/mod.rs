@@ -8,5 +8,5 @@ mod spec;
 mod store;
 
 pub(crate) use config::{CameraConfig, LiveConfig, NodeConfig, Transport};
-pub(crate) use services::{ParameterRequest, ParameterServices};
+pub(crate) use services::ParameterServices;
 pub(crate) use store::{ParameterStore, Phase};

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use futures::stream::{LocalBoxStream, StreamExt};
 use r2r::rcl_interfaces::msg::{
     FloatingPointRange, IntegerRange, ListParametersResult, ParameterDescriptor, ParameterEvent,
-    SetParametersResult,
+    ParameterValue as ValueMessage, SetParametersResult,
 };
 use r2r::rcl_interfaces::srv::{
     DescribeParameters, GetParameterTypes, GetParameters, ListParameters, SetParameters,
@@ -56,7 +56,7 @@ impl ParameterServices {
             let values = request.message.names.iter();
             let values = values
                 .map(|name| store.get(name).map_or(ParameterValue::NotSet, |d| d.value.clone()))
-                .map(ParameterValue::into_parameter_value_msg)
+                .map(value_message)
                 .collect();
             log_failure(request.respond(GetParameters::Response { values }));
         }
@@ -86,12 +86,17 @@ impl ParameterServices {
     }
 
     /// Tells the world which parameters changed.
-    pub(crate) fn publish_event(&self, store: &ParameterStore, names: &[String], stamp: r2r::builtin_interfaces::msg::Time) {
+    pub(crate) fn publish_event(
+        &self,
+        store: &ParameterStore,
+        names: &[String],
+        stamp: r2r::builtin_interfaces::msg::Time,
+    ) {
         if names.is_empty() {
             return;
         }
         let changed = |name: &String| {
-            let value = store.get(name)?.value.clone().into_parameter_value_msg();
+            let value = value_message(store.get(name)?.value.clone());
             Some(r2r::rcl_interfaces::msg::Parameter { name: name.clone(), value })
         };
         let event = ParameterEvent {
@@ -113,7 +118,8 @@ impl ParameterRequest {
         };
         match self {
             Self::Each(request) => {
-                let results = changes(&request.message.parameters).into_iter().map(|c| result(vec![c])).collect();
+                let results =
+                    changes(&request.message.parameters).into_iter().map(|c| result(vec![c])).collect();
                 log_failure(request.respond(SetParameters::Response { results }));
             }
             Self::Atomic(request) => {
@@ -125,10 +131,7 @@ impl ParameterRequest {
 }
 
 fn changes(parameters: &[r2r::rcl_interfaces::msg::Parameter]) -> Changes {
-    parameters
-        .iter()
-        .map(|p| (p.name.clone(), ParameterValue::from_parameter_value_msg(p.value.clone())))
-        .collect()
+    parameters.iter().map(|p| (p.name.clone(), value(&p.value))).collect()
 }
 
 fn log_failure(result: r2r::Result<()>) {
@@ -138,13 +141,67 @@ fn log_failure(result: r2r::Result<()>) {
 }
 
 /// Type codes of `rcl_interfaces/msg/ParameterType`.
+mod code {
+    pub(super) const NOT_SET: u8 = 0;
+    pub(super) const BOOL: u8 = 1;
+    pub(super) const INTEGER: u8 = 2;
+    pub(super) const DOUBLE: u8 = 3;
+    pub(super) const STRING: u8 = 4;
+    pub(super) const BYTE_ARRAY: u8 = 5;
+    pub(super) const BOOL_ARRAY: u8 = 6;
+    pub(super) const INTEGER_ARRAY: u8 = 7;
+    pub(super) const DOUBLE_ARRAY: u8 = 8;
+    pub(super) const STRING_ARRAY: u8 = 9;
+}
+
 fn type_code(kind: &Kind) -> u8 {
     match kind {
-        Kind::Bool => 1,
-        Kind::Integer { .. } => 2,
-        Kind::Double { .. } => 3,
-        Kind::Text { .. } => 4,
-        Kind::TextList => 9,
+        Kind::Bool => code::BOOL,
+        Kind::Integer { .. } => code::INTEGER,
+        Kind::Double { .. } => code::DOUBLE,
+        Kind::Text { .. } => code::STRING,
+        Kind::TextList => code::STRING_ARRAY,
+    }
+}
+
+/// r2r converts values both ways, but keeps that to itself.
+fn value_message(value: ParameterValue) -> ValueMessage {
+    use ParameterValue as V;
+    let blank = ValueMessage::default();
+    match value {
+        V::NotSet => ValueMessage { type_: code::NOT_SET, ..blank },
+        V::Bool(bool_value) => ValueMessage { type_: code::BOOL, bool_value, ..blank },
+        V::Integer(integer_value) => ValueMessage { type_: code::INTEGER, integer_value, ..blank },
+        V::Double(double_value) => ValueMessage { type_: code::DOUBLE, double_value, ..blank },
+        V::String(string_value) => ValueMessage { type_: code::STRING, string_value, ..blank },
+        V::ByteArray(byte_array_value) => ValueMessage { type_: code::BYTE_ARRAY, byte_array_value, ..blank },
+        V::BoolArray(bool_array_value) => ValueMessage { type_: code::BOOL_ARRAY, bool_array_value, ..blank },
+        V::IntegerArray(integer_array_value) => {
+            ValueMessage { type_: code::INTEGER_ARRAY, integer_array_value, ..blank }
+        }
+        V::DoubleArray(double_array_value) => {
+            ValueMessage { type_: code::DOUBLE_ARRAY, double_array_value, ..blank }
+        }
+        V::StringArray(string_array_value) => {
+            ValueMessage { type_: code::STRING_ARRAY, string_array_value, ..blank }
+        }
+    }
+}
+
+/// A type code that does not exist means no value.
+fn value(message: &ValueMessage) -> ParameterValue {
+    use ParameterValue as V;
+    match message.type_ {
+        code::BOOL => V::Bool(message.bool_value),
+        code::INTEGER => V::Integer(message.integer_value),
+        code::DOUBLE => V::Double(message.double_value),
+        code::STRING => V::String(message.string_value.clone()),
+        code::BYTE_ARRAY => V::ByteArray(message.byte_array_value.clone()),
+        code::BOOL_ARRAY => V::BoolArray(message.bool_array_value.clone()),
+        code::INTEGER_ARRAY => V::IntegerArray(message.integer_array_value.clone()),
+        code::DOUBLE_ARRAY => V::DoubleArray(message.double_array_value.clone()),
+        code::STRING_ARRAY => V::StringArray(message.string_array_value.clone()),
+        _ => V::NotSet,
     }
 }
 
@@ -187,7 +244,8 @@ fn list(store: &ParameterStore, request: &ListParameters::Request) -> ListParame
             return request.depth == 0 || depth(name) <= request.depth;
         }
         request.prefixes.iter().any(|prefix| {
-            let below = name == prefix || name.strip_prefix(prefix.as_str()).is_some_and(|r| r.starts_with('.'));
+            let below =
+                name == prefix || name.strip_prefix(prefix.as_str()).is_some_and(|r| r.starts_with('.'));
             below && (request.depth == 0 || depth(name) <= depth(prefix) + request.depth)
         })
     };

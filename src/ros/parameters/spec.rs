@@ -6,10 +6,18 @@ use r2r::ParameterValue;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     Bool,
-    Integer { min: i64, max: i64 },
-    Double { min: f64, max: f64 },
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Double {
+        min: f64,
+        max: f64,
+    },
     /// Any text, or one of `choices` where there are some.
-    Text { choices: &'static [&'static str] },
+    Text {
+        choices: &'static [&'static str],
+    },
     TextList,
 }
 
@@ -84,7 +92,9 @@ impl Kind {
                     Err(format!("'{s}' is none of: {}", choices.join(", ")))
                 }
             }
-            (kind, other) => Err(format!("expected type {}, found type {}", kind.type_name(), other.type_name())),
+            (kind, other) => {
+                Err(format!("expected type {}, found type {}", kind.type_name(), other.type_name()))
+            }
         }
     }
 }
@@ -94,6 +104,7 @@ fn spec(name: &str, kind: Kind, mutability: Mutability, default: ParameterValue,
 }
 
 /// Parameters of the node that do not depend on the cameras.
+#[expect(clippy::too_many_lines, reason = "a table, one parameter after the other")]
 pub(crate) fn node_specs() -> Vec<Spec> {
     use Mutability::{Live, Startup, Unconfigured};
     use ParameterValue as V;
@@ -102,48 +113,139 @@ pub(crate) fn node_specs() -> Vec<Spec> {
     let any_text = || Kind::Text { choices: &[] };
     let unit = || Kind::Double { min: 0.0, max: 1.0 };
     vec![
-        spec("model", any_text(), Unconfigured, text(""),
-            "Model manifest (TOML). A relative path is looked up in the working directory, then in the installed share/roadproof."),
-        spec("cameras", Kind::TextList, Unconfigured, list(&[]),
-            "Names of the cameras. Each one declares <camera>.topic and further parameters."),
-        spec("providers", Kind::TextList, Unconfigured, list(&["cpu"]),
-            "ONNX Runtime execution providers in order of preference: tensorrt, cuda, cpu."),
-        spec("provider_policy", Kind::Text { choices: &["require", "prefer"] }, Unconfigured, text("require"),
-            "require: every one of `providers` must come up, otherwise configuring fails. prefer: the first one that comes up is used, and diagnostics say which."),
-        spec("intra_op_threads", Kind::Integer { min: 0, max: 256 }, Unconfigured, V::Integer(0),
-            "Threads inside one operator of the network on the CPU; 0 leaves the choice to ONNX Runtime (one per core)."),
-        spec("autostart", Kind::Bool, Startup, V::Bool(true),
-            "Configure and activate at start, without waiting for a lifecycle manager."),
-        spec("allow_unknown_parameters", Kind::Bool, Startup, V::Bool(false),
-            "Accept parameters that the node does not know, for vehicle-wide parameter files. Otherwise they keep it from being configured."),
+        spec(
+            "model",
+            any_text(),
+            Unconfigured,
+            text(""),
+            "Model manifest (TOML). A relative path is looked up in the working directory, then in the installed share/roadproof.",
+        ),
+        spec(
+            "cameras",
+            Kind::TextList,
+            Unconfigured,
+            list(&[]),
+            "Names of the cameras. Each one declares <camera>.topic and further parameters.",
+        ),
+        spec(
+            "providers",
+            Kind::TextList,
+            Unconfigured,
+            list(&["cpu"]),
+            "ONNX Runtime execution providers in order of preference: tensorrt, cuda, cpu.",
+        ),
+        spec(
+            "provider_policy",
+            Kind::Text { choices: &["require", "prefer"] },
+            Unconfigured,
+            text("require"),
+            "require: every one of `providers` must come up, otherwise configuring fails. prefer: the first one that comes up is used, and diagnostics say which.",
+        ),
+        spec(
+            "intra_op_threads",
+            Kind::Integer { min: 0, max: 256 },
+            Unconfigured,
+            V::Integer(0),
+            "Threads inside one operator of the network on the CPU; 0 leaves the choice to ONNX Runtime (one per core).",
+        ),
+        spec(
+            "autostart",
+            Kind::Bool,
+            Startup,
+            V::Bool(true),
+            "Configure and activate at start, without waiting for a lifecycle manager.",
+        ),
+        spec(
+            "allow_unknown_parameters",
+            Kind::Bool,
+            Startup,
+            V::Bool(false),
+            "Accept parameters that the node does not know, for vehicle-wide parameter files. Otherwise they keep it from being configured.",
+        ),
         spec("use_sim_time", Kind::Bool, Live, V::Bool(false), "Take the time from /clock."),
-        spec("score_threshold", unit(), Live, V::NotSet,
-            "Lowest score of a published detection. Not set: the manifest's value."),
-        spec("class_score_thresholds", Kind::TextList, Live, list(&[]),
-            "Score thresholds of single classes, as class=score, for example person=0.3."),
-        spec("enabled_classes", Kind::TextList, Live, list(&[]),
-            "Classes that are published, by name. Empty: all of the model's."),
-        spec("nms_iou_threshold", unit(), Live, V::NotSet,
-            "Intersection over union above which the weaker of two boxes of one class is suppressed. Not set: the manifest's value."),
-        spec("max_detections", Kind::Integer { min: 1, max: 10_000 }, Live, V::NotSet,
-            "Most detections of one frame. Not set: the manifest's value."),
-        spec("low_score_threshold", unit(), Live, V::Double(0.05),
-            "Lowest score that the health figures take into account; below the publishing thresholds, because a failing detector shows there first."),
-        spec("max_age_ms", Kind::Integer { min: 0, max: 3_600_000 }, Live, V::Integer(1000),
-            "Frames whose stamp is older than this when their turn comes count as stale and are not processed; 0 switches the check off. Milliseconds."),
-        spec("stale_after_ms", Kind::Integer { min: 50, max: 3_600_000 }, Live, V::Integer(1000),
-            "A camera that delivers nothing for this long is reported as stale. Milliseconds."),
-        spec("health.window_s", Kind::Integer { min: 2, max: 600 }, Unconfigured, V::Integer(30),
-            "Length of the sliding window of the health figures. Seconds."),
-        spec("health.min_support", Kind::Integer { min: 1, max: 1_000_000 }, Unconfigured, V::Integer(30),
-            "Detections of a class in the window below which its health is reported as insufficient data."),
-        spec("debug_image.max_rate_hz", Kind::Double { min: 0.0, max: 1000.0 }, Live, V::Double(5.0),
-            "Most debug images per second and camera, drawn only while somebody subscribes; 0 switches them off."),
+        spec(
+            "score_threshold",
+            unit(),
+            Live,
+            V::NotSet,
+            "Lowest score of a published detection. Not set: the manifest's value.",
+        ),
+        spec(
+            "class_score_thresholds",
+            Kind::TextList,
+            Live,
+            list(&[]),
+            "Score thresholds of single classes, as class=score, for example person=0.3.",
+        ),
+        spec(
+            "enabled_classes",
+            Kind::TextList,
+            Live,
+            list(&[]),
+            "Classes that are published, by name. Empty: all of the model's.",
+        ),
+        spec(
+            "nms_iou_threshold",
+            unit(),
+            Live,
+            V::NotSet,
+            "Intersection over union above which the weaker of two boxes of one class is suppressed. Not set: the manifest's value.",
+        ),
+        spec(
+            "max_detections",
+            Kind::Integer { min: 1, max: 10_000 },
+            Live,
+            V::NotSet,
+            "Most detections of one frame. Not set: the manifest's value.",
+        ),
+        spec(
+            "low_score_threshold",
+            unit(),
+            Live,
+            V::Double(0.1),
+            "Lowest score that the health figures take into account; below the publishing thresholds, because a failing detector shows there first.",
+        ),
+        spec(
+            "max_age_ms",
+            Kind::Integer { min: 0, max: 3_600_000 },
+            Live,
+            V::Integer(1000),
+            "Frames whose stamp is older than this when their turn comes count as stale and are not processed; 0 switches the check off. Milliseconds.",
+        ),
+        spec(
+            "stale_after_ms",
+            Kind::Integer { min: 50, max: 3_600_000 },
+            Live,
+            V::Integer(1000),
+            "A camera that delivers nothing for this long is reported as stale. Milliseconds.",
+        ),
+        spec(
+            "health.window_s",
+            Kind::Integer { min: 2, max: 600 },
+            Unconfigured,
+            V::Integer(30),
+            "Length of the sliding window of the health figures. Seconds.",
+        ),
+        spec(
+            "health.min_support",
+            Kind::Integer { min: 1, max: 1_000_000 },
+            Unconfigured,
+            V::Integer(30),
+            "Detections of a class in the window below which its health is reported as insufficient data.",
+        ),
+        spec(
+            "debug_image.max_rate_hz",
+            Kind::Double { min: 0.0, max: 1000.0 },
+            Live,
+            V::Double(5.0),
+            "Most debug images per second and camera, drawn only while somebody subscribes; 0 switches them off.",
+        ),
     ]
 }
 
 /// Suffixes of the parameters of one camera.
-pub(crate) const CAMERA_SUFFIXES: [&str; 5] = ["topic", "transport", "reliability", "durability", "max_rate_hz"];
+pub(crate) const CAMERA_SUFFIXES: [&str; 5] =
+    ["topic", "transport", "reliability", "durability", "max_rate_hz"];
 
 /// Parameters of the camera `camera`.
 pub(crate) fn camera_specs(camera: &str) -> Vec<Spec> {
@@ -152,15 +254,40 @@ pub(crate) fn camera_specs(camera: &str) -> Vec<Spec> {
     let name = |suffix: &str| format!("{camera}.{suffix}");
     let text = |s: &str| V::String(s.to_owned());
     vec![
-        spec(&name("topic"), Kind::Text { choices: &[] }, Unconfigured, text(""),
-            "Topic of the camera's images."),
-        spec(&name("transport"), Kind::Text { choices: &["raw", "compressed"] }, Unconfigured, text("raw"),
-            "raw: sensor_msgs/Image. compressed: sensor_msgs/CompressedImage (JPEG, PNG)."),
-        spec(&name("reliability"), Kind::Text { choices: &["auto", "reliable", "best_effort"] }, Unconfigured, text("auto"),
-            "Reliability asked of the publisher; auto follows what it offers."),
-        spec(&name("durability"), Kind::Text { choices: &["auto", "volatile", "transient_local"] }, Unconfigured, text("auto"),
-            "Durability asked of the publisher; auto follows what it offers."),
-        spec(&name("max_rate_hz"), Kind::Double { min: 0.0, max: 1000.0 }, Live, V::Double(0.0),
-            "Most frames processed per second; 0 is no limit. Frames in between count as overwritten."),
+        spec(
+            &name("topic"),
+            Kind::Text { choices: &[] },
+            Unconfigured,
+            text(""),
+            "Topic of the camera's images.",
+        ),
+        spec(
+            &name("transport"),
+            Kind::Text { choices: &["raw", "compressed"] },
+            Unconfigured,
+            text("raw"),
+            "raw: sensor_msgs/Image. compressed: sensor_msgs/CompressedImage (JPEG, PNG).",
+        ),
+        spec(
+            &name("reliability"),
+            Kind::Text { choices: &["auto", "reliable", "best_effort"] },
+            Unconfigured,
+            text("auto"),
+            "Reliability asked of the publisher; auto follows what it offers.",
+        ),
+        spec(
+            &name("durability"),
+            Kind::Text { choices: &["auto", "volatile", "transient_local"] },
+            Unconfigured,
+            text("auto"),
+            "Durability asked of the publisher; auto follows what it offers.",
+        ),
+        spec(
+            &name("max_rate_hz"),
+            Kind::Double { min: 0.0, max: 1000.0 },
+            Live,
+            V::Double(0.0),
+            "Most frames processed per second; 0 is no limit. Frames in between count as overwritten.",
+        ),
     ]
 }

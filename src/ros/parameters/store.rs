@@ -54,7 +54,8 @@ impl ParameterStore {
             self.invalid.iter().map(|(name, reason)| format!("parameter '{name}': {reason}")).collect();
         if !self.bool("allow_unknown_parameters") {
             problems.extend(self.unknown.keys().map(|name| {
-                let hint = self.nearest(name).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+                let hint =
+                    self.nearest(name).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
                 format!("unknown parameter '{name}'{hint}")
             }));
         }
@@ -121,7 +122,8 @@ impl ParameterStore {
             return Err(format!("unknown parameter '{name}'{hint}"));
         };
         match (declared.spec.mutability, phase) {
-            (Mutability::Live, _) | (_, Phase::Startup) | (Mutability::Unconfigured, Phase::Unconfigured) => {}
+            (Mutability::Live, _) | (_, Phase::Startup) | (Mutability::Unconfigured, Phase::Unconfigured) => {
+            }
             (Mutability::Unconfigured, Phase::Configured) => {
                 return Err(format!(
                     "parameter '{name}' can only be set while the node is unconfigured: deactivate and clean it up first"
@@ -131,13 +133,14 @@ impl ParameterStore {
                 return Err(format!("parameter '{name}' can only be given when the node is started"));
             }
         }
-        let value = declared.spec.kind.admit(value).map_err(|reason| format!("parameter '{name}': {reason}"))?;
+        let value =
+            declared.spec.kind.admit(value).map_err(|reason| format!("parameter '{name}': {reason}"))?;
         // Unsetting brings the default back.
         let value = if value == ParameterValue::NotSet { declared.spec.default.clone() } else { value };
-        if name == "cameras" {
-            if let ParameterValue::StringArray(cameras) = &value {
-                check_cameras(cameras)?;
-            }
+        if name == "cameras"
+            && let ParameterValue::StringArray(cameras) = &value
+        {
+            check_cameras(cameras)?;
         }
         let changed = declared.value != value;
         declared.value = value;
@@ -158,7 +161,9 @@ impl ParameterStore {
     fn declare_cameras(&mut self) {
         let cameras = self.list("cameras").to_vec();
         self.declared.retain(|name, _| match name.split_once('.') {
-            Some((camera, suffix)) if CAMERA_SUFFIXES.contains(&suffix) => cameras.iter().any(|c| c == camera),
+            Some((camera, suffix)) if CAMERA_SUFFIXES.contains(&suffix) => {
+                cameras.iter().any(|c| c == camera)
+            }
             _ => true,
         });
         for camera in &cameras {
@@ -174,11 +179,12 @@ impl ParameterStore {
         let known: Vec<String> =
             self.unknown.keys().filter(|name| self.declared.contains_key(*name)).cloned().collect();
         for name in known {
-            if let Some(value) = self.unknown.remove(&name) {
-                if let Err(reason) = self.set_one(&name, value, Phase::Startup) {
-                    let reason = reason.strip_prefix(&format!("parameter '{name}': ")).unwrap_or(&reason).to_owned();
-                    self.invalid.insert(name, reason);
-                }
+            if let Some(value) = self.unknown.remove(&name)
+                && let Err(reason) = self.set_one(&name, value, Phase::Startup)
+            {
+                let reason =
+                    reason.strip_prefix(&format!("parameter '{name}': ")).unwrap_or(&reason).to_owned();
+                self.invalid.insert(name, reason);
             }
         }
     }
@@ -195,8 +201,10 @@ impl ParameterStore {
 
 /// Camera names become parts of topic and parameter names.
 fn check_cameras(cameras: &[String]) -> Result<(), String> {
-    let reserved: Vec<String> =
-        node_specs().iter().filter_map(|s| s.name.split_once('.').map(|(prefix, _)| prefix.to_owned())).collect();
+    let reserved: Vec<String> = node_specs()
+        .iter()
+        .filter_map(|s| s.name.split_once('.').map(|(prefix, _)| prefix.to_owned()))
+        .collect();
     for (i, camera) in cameras.iter().enumerate() {
         let mut characters = camera.chars();
         let well_formed = characters.next().is_some_and(|c| c.is_ascii_alphabetic())
@@ -209,7 +217,9 @@ fn check_cameras(cameras: &[String]) -> Result<(), String> {
             ));
         }
         if reserved.contains(camera) {
-            return Err(format!("parameter 'cameras': '{camera}' is the prefix of other parameters, choose another name"));
+            return Err(format!(
+                "parameter 'cameras': '{camera}' is the prefix of other parameters, choose another name"
+            ));
         }
         if cameras[..i].contains(camera) {
             return Err(format!("parameter 'cameras': '{camera}' is given twice"));
@@ -319,5 +329,18 @@ mod tests {
         let store = store(&[("score_threshold", V::Integer(1)), ("enabled_classes", V::ByteArray(vec![]))]);
         assert_eq!(store.problems(), [""; 0]);
         assert_eq!(store.double("score_threshold"), Some(1.0));
+    }
+
+    #[test]
+    fn the_documentation_lists_every_parameter_with_its_description() {
+        let page = include_str!("../../../docs/parameters.md");
+        let documented: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        let specs: Vec<Spec> = node_specs().into_iter().chain(camera_specs("<camera>")).collect();
+        for spec in &specs {
+            let row = documented.iter().find(|row| row.starts_with(&format!("| `{}` |", spec.name)));
+            let row = row.unwrap_or_else(|| panic!("docs/parameters.md lacks {}", spec.name));
+            assert!(row.contains(&spec.description), "docs/parameters.md describes {} otherwise", spec.name);
+        }
+        assert_eq!(documented.len(), specs.len(), "docs/parameters.md lists parameters that do not exist");
     }
 }
