@@ -8,8 +8,8 @@ usage() {
 usage: scripts/demo.sh [SECONDS]
 
 Plays SECONDS of footage (default: 25). Environment:
-  ROADPROOF_BINARY  the node (default: target/release/roadproof)
-  ROS_DOMAIN_ID     DDS domain (default: one that nobody on this machine uses)
+  ROADPROOF_BIN  the node (default: target/release/roadproof)
+  ROS_DOMAIN_ID  DDS domain (default: one that nobody on this machine uses)
 EOF
 }
 
@@ -31,7 +31,7 @@ seconds=${1:-25}
 
 # shellcheck source=scripts/env.sh
 . scripts/env.sh
-binary=${ROADPROOF_BINARY:-${CARGO_TARGET_DIR:-target}/release/roadproof}
+binary=${ROADPROOF_BIN:-${CARGO_TARGET_DIR:-target}/release/roadproof}
 params=config/demo.yaml
 video=.deps/footage/vtest.avi
 output=demo-output

@@ -139,10 +139,12 @@ def main() -> None:
     wait_for_subscribers(cameras, arguments.subscribers, settle_s=1.5)
 
     period = 1.0 / (arguments.rate or cameras[0].footage.rate_hz)
+    frames = round(arguments.duration / period)
     start = time.monotonic()
     for camera in cameras:
         camera.due = start + camera.due * period
-    while (camera := min(cameras, key=lambda camera: camera.due)).due < start + arguments.duration:
+    while any(camera.sent < frames for camera in cameras):
+        camera = min(cameras, key=lambda camera: camera.due)
         time.sleep(max(0.0, camera.due - time.monotonic()))
         camera.publish(node)
         camera.due += period

@@ -14,6 +14,8 @@ import numpy as np
 FONT = cv2.FONT_HERSHEY_DUPLEX
 WHITE = (255, 255, 255)
 PANEL = (32, 28, 24)
+CAPTION_HEIGHT = 26
+LABEL_SCALE = 0.42
 # Corners are drawn in sixteenths of a pixel.
 SUBPIXEL_BITS = 4
 TILE_WIDTH = 640
@@ -53,19 +55,38 @@ def draw(frame: np.ndarray, boxes: list[Box], caption: str) -> np.ndarray:
         left, top, right, bottom = (int(round(value)) for value in corners)
         colour = class_colour(box.class_name)
         cv2.rectangle(image, (left, top), (right, bottom), colour, 2, cv2.LINE_AA, SUBPIXEL_BITS)
-    # Labels last: no box line runs through one.
-    for box in boxes:
-        label = f"{box.class_name} {box.score:.2f}"
-        (width, height), _ = cv2.getTextSize(label, FONT, 0.42, 1)
-        x = min(max(int(box.x_min) - 1, 0), image.shape[1] - width - 6)
-        y = int(box.y_min) if box.y_min > height + 34 else int(box.y_max) + height + 7
-        y = min(y, image.shape[0] - 1)
-        cv2.rectangle(image, (x, y - height - 7), (x + width + 6, y), class_colour(box.class_name), cv2.FILLED)
-        text_at(image, label, x + 3, y - 4, 0.42, WHITE)
-    strip = image[:26]
+    # Labels after all boxes, so that no line runs through one; the best first, so that they get the room.
+    taken: list[tuple[int, int, int, int]] = [(0, 0, image.shape[1], CAPTION_HEIGHT)]
+    for box in sorted(boxes, key=lambda box: -box.score):
+        place_label(image, box, taken)
+    strip = image[:CAPTION_HEIGHT]
     strip[:] = (strip * 0.35).astype(np.uint8)
     text_at(image, caption, 8, 18, 0.5, WHITE)
     return image
+
+
+def place_label(image: np.ndarray, box: Box, taken: list[tuple[int, int, int, int]]) -> None:
+    """Write class and score above, below or in the box, wherever no other label is; else the score alone, or nothing."""
+    height, width = image.shape[:2]
+    for text in (f"{box.class_name} {box.score:.2f}", f"{box.score:.2f}"):
+        (text_width, text_height), _ = cv2.getTextSize(text, FONT, LABEL_SCALE, 1)
+        label_width, label_height = text_width + 6, text_height + 7
+        left = min(max(int(box.x_min) - 1, 0), width - label_width)
+        right = min(max(int(box.x_max) + 1 - label_width, 0), width - label_width)
+        above, below, inside = int(box.y_min) - label_height, int(box.y_max), int(box.y_min)
+        for x, y in ((left, above), (right, above), (left, below), (right, below), (left, inside)):
+            area = (x, y, x + label_width, y + label_height)
+            if y < 0 or area[3] > height or any(overlap(area, other) for other in taken):
+                continue
+            taken.append(area)
+            cv2.rectangle(image, area[:2], area[2:], class_colour(box.class_name), cv2.FILLED)
+            text_at(image, text, x + 3, area[3] - 4, LABEL_SCALE, WHITE)
+            return
+
+
+def overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    """Whether two areas (left, top, right, bottom) have a pixel in common."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 class CameraRecorder:

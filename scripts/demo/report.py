@@ -74,6 +74,7 @@ def summarise(
             "qos": reported["qos"],
             "frames": {counter: int(reported[counter]) for counter in COUNTERS},
             "seen": dataclasses.asdict(seen[camera]),
+            "low_score": round(health[camera].low_score, 4),
             "classes": [class_figures(entry) for entry in health[camera].classes if entry.detections > 0],
         }
     return {
@@ -91,12 +92,12 @@ def summarise(
 
 
 def class_figures(entry: ClassHealth) -> dict[str, Any]:
-    """Return one class's health figures."""
+    """Return the health figures of a class that has detections."""
     return {
         "class": entry.class_name,
         "published": entry.published,
         "detections": entry.detections,
-        "detections_per_s": round(entry.detection_rate, 3),
+        "published_per_s": round(entry.detection_rate * entry.published / entry.detections, 3),
         "score_p10": round(entry.score_p10, 3),
         "score_p50": round(entry.score_p50, 3),
         "score_p90": round(entry.score_p90, 3),
@@ -169,8 +170,7 @@ def render(summary: dict[str, Any]) -> str:
             camera,
             entry["class"],
             str(entry["published"]),
-            str(entry["detections"]),
-            f"{entry['detections_per_s']:.1f}",
+            f"{entry['published_per_s']:.1f}",
             f"{entry['score_p10']:.2f}",
             f"{entry['score_p50']:.2f}",
             f"{entry['score_p90']:.2f}",
@@ -178,16 +178,24 @@ def render(summary: dict[str, Any]) -> str:
         ]
         for camera, figures in summary["cameras"].items()
         for entry in sorted(figures["classes"], key=lambda entry: -entry["published"])
+        if entry["published"]
     ]
-    return "\n\n".join(
-        [
-            table("Frames", ["camera", "transport", "sent", *COUNTERS], frames, {0, 1}),
-            table("Latency, ms", ["stage", "p50", "p99", ""], latencies, {0, 3}),
-            table(
-                "Classes: detections published, and all down to the low score with their rate and quantiles",
-                ["camera", "class", "published", "all", "1/s", "p10", "p50", "p90", "status"],
-                classes,
-                {0, 1, 8},
-            ),
-        ]
-    )
+    low_score = next(iter(summary["cameras"].values()))["low_score"]
+    parts = [
+        table("Frames", ["camera", "transport", "sent", *COUNTERS], frames, {0, 1}),
+        table("Latency, ms", ["stage", "p50", "p99", ""], latencies, {0, 3}),
+        table(
+            f"Classes: detections published, and the quantiles of all scores from {low_score:.2f} up",
+            ["camera", "class", "detections", "1/s", "p10", "p50", "p90", "status"],
+            classes,
+            {0, 1, 7},
+        ),
+    ]
+    faint = [
+        f"  {camera}: {', '.join(entry['class'] for entry in figures['classes'] if not entry['published'])}"
+        for camera, figures in summary["cameras"].items()
+        if any(not entry["published"] for entry in figures["classes"])
+    ]
+    if faint:
+        parts.append("\n".join(["Seen only below the publishing threshold", *faint]))
+    return "\n\n".join(parts)
