@@ -116,7 +116,7 @@ status=0
 wait "$collector" || status=$?
 
 # The node leaves when asked to, in good order.
-kill -TERM "$node"
+kill -TERM "$node" 2>/dev/null || true
 node_status=0
 wait "$node" || node_status=$?
 [ "$node_status" -eq 0 ] || ended_badly node "$node_status" "$logs/node.log"
