@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=scripts/setup/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup/lib.sh"
 
-steps=(system rust ros python onnxruntime interfaces models)
+steps=(system rust ros python onnxruntime interfaces npm models)
 
 usage() {
     cat <<EOF

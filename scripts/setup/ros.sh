@@ -58,7 +58,7 @@ setup_ros_wheels() {
     # A half-made or outdated environment is made anew; pip's cache keeps that cheap.
     rm -rf "$venv" "$overlay"
     quietly venv "$python" -m venv "$venv"
-    pip_install ros -r "$setup_dir/ros-packages.txt" -r "$setup_dir/python-requirements.txt"
+    pip_install ros -r "$setup_dir/ros-packages.txt" "$(grep '^numpy' "$setup_dir/python-requirements.txt")"
     repair_ros_wheels "$version"
     write_environment wheels '' "$python"
     finish ros "$key"
@@ -101,22 +101,21 @@ write_environment() {
     } >"$deps/environment.sh"
 }
 
-# Test requirements and tools, into the same environment.
+# Packages of the tests and of the model converter, into the same environment.
 setup_python() {
-    local key
-    key=$(key_of "$setup_dir/python-requirements.txt" "$(cat "$stamps/ros")")
+    local key requirements=("$setup_dir/python-requirements.txt" "$root/scripts/models/requirements.txt")
+    key=$(key_of "${requirements[@]}" "$(cat "$stamps/ros")")
     if is_done python "$key"; then
         return
     fi
-    say 'installing the Python packages of the tests'
+    say 'installing the Python packages of the tests and the model converter'
     begin python
-    if [ "$(ros_kind)" = wheels ]; then
-        pip_install python -r "$setup_dir/python-requirements.txt"
-    else
+    if [ "$(ros_kind)" = sourced ]; then
         # numpy stays the one that the sourced ROS 2 was compiled against.
-        grep -v '^numpy' "$setup_dir/python-requirements.txt" >"$deps/python-requirements.txt"
-        pip_install python -r "$deps/python-requirements.txt"
+        cat "${requirements[@]}" | grep -v '^numpy' >"$deps/python-requirements.txt"
+        requirements=("$deps/python-requirements.txt")
     fi
+    pip_install python "${requirements[@]/#/--requirement=}"
     finish python "$key"
 }
 
