@@ -12,7 +12,7 @@ build_interfaces() {
     local package=$1 source=$2 build=$deps/build/$1 key
     shift 2
     # The names belong to the key as well: a renamed message is another one.
-    key=$(key_of "$setup_dir/interfaces.sh" "$overlay" "$(cat "$stamps/ros")" "$@" "$(printf '%s\n' "${@##*/}")")
+    key=$(key_of "$(declare -f build_interfaces)" "$overlay" "$(cat "$stamps/ros")" "$@" "$(printf '%s\n' "${@##*/}")")
     if is_done "$package" "$key"; then
         return
     fi

@@ -24,7 +24,7 @@ base_python() {
 setup_sourced_ros() {
     local prefix=$1 python key
     python=$(base_python)
-    key=$(key_of "$setup_dir/ros.sh" "$prefix" "$ROS_DISTRO" "$("$python" -V)" "$venv")
+    key=$(key_of "$(declare -f setup_sourced_ros write_environment)" "$prefix" "$ROS_DISTRO" "$("$python" -V)" "$venv")
     if is_done ros "$key"; then
         return
     fi
@@ -49,7 +49,7 @@ setup_ros_wheels() {
         *) die "the ROS 2 wheels exist for CPython 3.10 to 3.13, $python is $version" \
             "Set ROADPROOF_BASE_PYTHON to one of those, with its shared library and headers." ;;
     esac
-    key=$(key_of "$setup_dir/ros.sh" "$setup_dir/ros-packages.txt" "$("$python" -V)" "$venv")
+    key=$(key_of "$(declare -f setup_ros_wheels repair_ros_wheels pip_install write_environment)" "$setup_dir/ros-packages.txt" "$("$python" -V)" "$venv")
     if is_done ros "$key"; then
         return
     fi
@@ -103,19 +103,23 @@ write_environment() {
 
 # Packages of the tests and of the model converter, into the same environment.
 setup_python() {
-    local key requirements=("$setup_dir/python-requirements.txt" "$root/scripts/models/requirements.txt")
+    local key requirements=("$setup_dir/python-requirements.txt" "$root/scripts/models/requirements.txt"
+        "$root/tests/reference/requirements.txt")
     key=$(key_of "${requirements[@]}" "$(cat "$stamps/ros")")
     if is_done python "$key"; then
         return
     fi
     say 'installing the Python packages of the tests and the model converter'
     begin python
-    if [ "$(ros_kind)" = sourced ]; then
-        # numpy stays the one that the sourced ROS 2 was compiled against.
-        cat "${requirements[@]}" | grep -v '^numpy' >"$deps/python-requirements.txt"
-        requirements=("$deps/python-requirements.txt")
+    if [ "$(ros_kind)" = wheels ]; then
+        pip_install python "${requirements[@]/#/--requirement=}"
+    else
+        # rclpy of the sourced ROS 2 works with the major version of NumPy that it was compiled against.
+        local numpy
+        numpy=$("$venv/bin/python" -c 'import numpy; print("numpy<%d" % (int(numpy.__version__.split(".")[0]) + 1))')
+        cat "${requirements[@]}" | grep -v -e '^numpy' -e '^-r' >"$deps/python-requirements.txt"
+        pip_install python "$numpy" --requirement="$deps/python-requirements.txt"
     fi
-    pip_install python "${requirements[@]/#/--requirement=}"
     finish python "$key"
 }
 
