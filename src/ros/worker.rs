@@ -332,8 +332,7 @@ fn debug_image(
     class_names: &[String],
 ) -> Result<Image, String> {
     let published = processed.detections.iter().filter(|d| thresholds.publishes(d));
-    let annotated =
-        annotator.annotate(pixels, published, class_names, "").map_err(|error| error.to_string())?;
+    let annotated = annotator.annotate(pixels, published, class_names).map_err(|error| error.to_string())?;
     Ok(Image {
         height: annotated.height,
         width: annotated.width,
