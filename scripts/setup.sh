@@ -6,13 +6,15 @@ set -euo pipefail
 # shellcheck source=scripts/setup/lib.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup/lib.sh"
 
-steps=(system rust ros python onnxruntime interfaces models)
+steps=(system rust ros python onnxruntime interfaces npm models)
+extra_steps=(lint)
 
 usage() {
     cat <<EOF
 usage: scripts/setup.sh [STEP...]
 
 Steps, all of them in this order by default: ${steps[*]}
+Only when named: ${extra_steps[*]}
 
 Environment:
   ROADPROOF_DEPS         folder for what is installed (default: .deps of the checkout)
@@ -20,10 +22,18 @@ Environment:
 EOF
 }
 
-for file in system ros onnxruntime interfaces models; do
-    # shellcheck source=/dev/null
-    . "$setup_dir/$file.sh"
-done
+# shellcheck source=scripts/setup/system.sh
+. "$setup_dir/system.sh"
+# shellcheck source=scripts/setup/ros.sh
+. "$setup_dir/ros.sh"
+# shellcheck source=scripts/setup/onnxruntime.sh
+. "$setup_dir/onnxruntime.sh"
+# shellcheck source=scripts/setup/interfaces.sh
+. "$setup_dir/interfaces.sh"
+# shellcheck source=scripts/setup/models.sh
+. "$setup_dir/models.sh"
+# shellcheck source=scripts/setup/lint.sh
+. "$setup_dir/lint.sh"
 
 wanted=("$@")
 [ $# -gt 0 ] || wanted=("${steps[@]}")
@@ -34,7 +44,7 @@ for step in "${wanted[@]}"; do
             exit 0
             ;;
     esac
-    case " ${steps[*]} " in
+    case " ${steps[*]} ${extra_steps[*]} " in
         *" $step "*) ;;
         *)
             usage >&2

@@ -3,30 +3,40 @@
 # shellcheck shell=bash
 
 setup_interfaces() {
-    local key
-    # shellcheck disable=SC2046 # file names without spaces
-    key=$(cd "$root" && key_of "$setup_dir/interfaces.sh" "$overlay" "$(cat "$stamps/ros")" package.xml CMakeLists.txt \
-        $(find msg interfaces -type f | sort) $(find msg interfaces -type f -exec basename {} \; | sort))
-    if is_done interfaces "$key"; then
+    build_interfaces vision_msgs "$root/interfaces/vision_msgs" "$root"/interfaces/vision_msgs/{CMakeLists.txt,package.xml,msg/*}
+    build_interfaces roadproof "$root" "$root"/{CMakeLists.txt,package.xml,msg/*}
+}
+
+# build_interfaces PACKAGE SOURCE INPUTS...
+build_interfaces() {
+    local package=$1 source=$2 build=$deps/build/$1 key
+    shift 2
+    # The names belong to the key as well: a renamed message is another one.
+    key=$(key_of "$(declare -f build_interfaces)" "$overlay" "$(cat "$stamps/ros")" "$@" "$(printf '%s\n' "${@##*/}")")
+    if is_done "$package" "$key"; then
         return
     fi
-    begin interfaces
+    begin "$package"
     (
         # shellcheck source=scripts/env.sh
         . "$root/scripts/env.sh"
-        if has_package vision_msgs; then
-            say 'building the messages of roadproof'
-        else
-            say 'building the messages of roadproof and vision_msgs'
-            build_interfaces vision_msgs "$root/interfaces/vision_msgs"
+        if [ "$package" != roadproof ] && environment_has "$package"; then
+            exit 0
         fi
-        build_interfaces roadproof "$root" -DROADPROOF_INTERFACES_ONLY=ON
+        say "building the messages of $package"
+        # A build folder remembers absolute paths; one of another checkout or environment is of no use.
+        rm -rf "$build"
+        quietly "$package-configure" cmake -S "$source" -B "$build" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
+            -DCMAKE_INSTALL_PREFIX="$overlay" -DPython3_EXECUTABLE="$ROADPROOF_PYTHON" -DROADPROOF_INTERFACES_ONLY=ON
+        quietly "$package-build" cmake --build "$build" --parallel "$(nproc)"
+        quietly "$package-install" cmake --install "$build"
+        rm -rf "$build"
     )
-    finish interfaces "$key"
+    finish "$package" "$key"
 }
 
-# Whether the environment below our own prefix holds an ament package.
-has_package() {
+# Whether the environment, apart from our own prefix, holds an ament package.
+environment_has() {
     local prefix IFS=:
     for prefix in ${AMENT_PREFIX_PATH:-}; do
         if [ "$prefix" != "$overlay" ] && [ -e "$prefix/share/ament_index/resource_index/packages/$1" ]; then
@@ -34,17 +44,4 @@ has_package() {
         fi
     done
     return 1
-}
-
-# build_interfaces NAME SOURCE CMAKE_ARGUMENTS...
-build_interfaces() {
-    local name=$1 source=$2 build=$deps/build/$1
-    shift 2
-    # A build folder remembers absolute paths; one of another checkout or environment is useless.
-    rm -rf "$build"
-    quietly "$name-configure" cmake -S "$source" -B "$build" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
-        -DCMAKE_INSTALL_PREFIX="$overlay" -DPython3_EXECUTABLE="$ROADPROOF_PYTHON" "$@"
-    quietly "$name-build" cmake --build "$build" --parallel "$(nproc)"
-    quietly "$name-install" cmake --install "$build"
-    rm -rf "$build"
 }

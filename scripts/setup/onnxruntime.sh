@@ -15,7 +15,7 @@ onnxruntime_sha256() {
 setup_onnxruntime() {
     local sha256 key folder=$deps/onnxruntime wheel
     sha256=$(onnxruntime_sha256)
-    key=$(key_of "$setup_dir/onnxruntime.sh" "$(cat "$stamps/python")")
+    key=$(key_of "$(declare -f setup_onnxruntime)" "$onnxruntime_version" "$(cat "$stamps/python")")
     if is_done onnxruntime "$key"; then
         return
     fi

@@ -24,7 +24,7 @@ base_python() {
 setup_sourced_ros() {
     local prefix=$1 python key
     python=$(base_python)
-    key=$(key_of "$setup_dir/ros.sh" "$prefix" "$ROS_DISTRO" "$("$python" -V)" "$venv")
+    key=$(key_of "$(declare -f setup_sourced_ros write_environment)" "$prefix" "$ROS_DISTRO" "$("$python" -V)" "$venv")
     if is_done ros "$key"; then
         return
     fi
@@ -49,7 +49,7 @@ setup_ros_wheels() {
         *) die "the ROS 2 wheels exist for CPython 3.10 to 3.13, $python is $version" \
             "Set ROADPROOF_BASE_PYTHON to one of those, with its shared library and headers." ;;
     esac
-    key=$(key_of "$setup_dir/ros.sh" "$setup_dir/ros-packages.txt" "$("$python" -V)" "$venv")
+    key=$(key_of "$(declare -f setup_ros_wheels repair_ros_wheels pip_install write_environment)" "$setup_dir/ros-packages.txt" "$("$python" -V)" "$venv")
     if is_done ros "$key"; then
         return
     fi
@@ -58,7 +58,7 @@ setup_ros_wheels() {
     # A half-made or outdated environment is made anew; pip's cache keeps that cheap.
     rm -rf "$venv" "$overlay"
     quietly venv "$python" -m venv "$venv"
-    pip_install ros -r "$setup_dir/ros-packages.txt" -r "$setup_dir/python-requirements.txt"
+    pip_install ros -r "$setup_dir/ros-packages.txt" "$(grep '^numpy' "$setup_dir/python-requirements.txt")"
     repair_ros_wheels "$version"
     write_environment wheels '' "$python"
     finish ros "$key"
@@ -101,21 +101,24 @@ write_environment() {
     } >"$deps/environment.sh"
 }
 
-# Test requirements and tools, into the same environment.
+# Packages of the tests and of the model converter, into the same environment.
 setup_python() {
-    local key
-    key=$(key_of "$setup_dir/python-requirements.txt" "$(cat "$stamps/ros")")
+    local key requirements=("$setup_dir/python-requirements.txt" "$root/scripts/models/requirements.txt"
+        "$root/tests/reference/requirements.txt")
+    key=$(key_of "${requirements[@]}" "$(cat "$stamps/ros")")
     if is_done python "$key"; then
         return
     fi
-    say 'installing the Python packages of the tests'
+    say 'installing the Python packages of the tests and the model converter'
     begin python
     if [ "$(ros_kind)" = wheels ]; then
-        pip_install python -r "$setup_dir/python-requirements.txt"
+        pip_install python "${requirements[@]/#/--requirement=}"
     else
-        # numpy stays the one that the sourced ROS 2 was compiled against.
-        grep -v '^numpy' "$setup_dir/python-requirements.txt" >"$deps/python-requirements.txt"
-        pip_install python -r "$deps/python-requirements.txt"
+        # rclpy of the sourced ROS 2 works with the major version of NumPy that it was compiled against.
+        local numpy
+        numpy=$("$venv/bin/python" -c 'import numpy; print("numpy<%d" % (int(numpy.__version__.split(".")[0]) + 1))')
+        cat "${requirements[@]}" | grep -v -e '^numpy' -e '^-r' >"$deps/python-requirements.txt"
+        pip_install python "$numpy" --requirement="$deps/python-requirements.txt"
     fi
     finish python "$key"
 }

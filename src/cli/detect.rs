@@ -114,7 +114,7 @@ impl Job<'_> {
             |pixels, processed, detector| {
                 let Some(to) = annotate else { return anyhow::Ok(()) };
                 let published = processed.detections.iter().filter(|d| thresholds.publishes(d));
-                let drawn = annotator.annotate(pixels, published, detector.class_names(), "")?;
+                let drawn = annotator.annotate(pixels, published, detector.class_names())?;
                 let rows = i32::try_from(drawn.height)?;
                 let flat =
                     Mat::new_rows_cols_with_bytes::<u8>(rows, i32::try_from(drawn.width * 3)?, drawn.bgr)?;

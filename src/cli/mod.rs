@@ -57,6 +57,9 @@ impl SessionArgs {
 
 /// Runs the command line; the first of `arguments` is the program.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<ExitCode> {
+    // What OpenCV does to a frame takes a fraction of a millisecond: handing that to a thread pool costs more than
+    // it gains, and the cores belong to the network.
+    opencv::core::set_num_threads(1)?;
     match Cli::parse_from(without_ros(arguments)).command {
         #[cfg(feature = "ros")]
         Command::Node(args) => node::run(&args),

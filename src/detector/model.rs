@@ -57,7 +57,9 @@ impl std::fmt::Display for LoadPhase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())?;
         match self {
-            Self::VerifyingHash { done_bytes, total_bytes } => write!(f, ", {done_bytes} of {total_bytes} bytes"),
+            Self::VerifyingHash { done_bytes, total_bytes } => {
+                write!(f, ", {done_bytes} of {total_bytes} bytes")
+            }
             Self::CreatingSession { provider } => write!(f, " on {provider}"),
             Self::CheckingOutputs => Ok(()),
             Self::WarmingUp { done, total } => write!(f, ", {done} of {total} runs"),

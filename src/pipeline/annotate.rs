@@ -35,8 +35,7 @@ pub struct Annotated<'a> {
 }
 
 impl Annotator {
-    /// Copies `pixels` and draws each detection with the name of its class and its score; `caption`, if not
-    /// empty, goes into the top left corner.
+    /// Copies `pixels` and draws each detection with the name of its class and its score.
     ///
     /// # Errors
     /// OpenCV fails (out of memory).
@@ -45,10 +44,9 @@ impl Annotator {
         pixels: &PixelView<'_>,
         detections: impl IntoIterator<Item = &'d Detection>,
         class_names: &[String],
-        caption: &str,
     ) -> Result<Annotated<'_>, AnnotateError> {
         let (width, height) = (pixels.width(), pixels.height());
-        let drawn = self.draw(pixels, detections, class_names, caption);
+        let drawn = self.draw(pixels, detections, class_names);
         let bytes = drawn.and_then(|()| self.canvas.data_bytes());
         let bgr = bytes.map_err(|source| AnnotateError { width, height, source })?;
         Ok(Annotated { width, height, bgr })
@@ -59,7 +57,6 @@ impl Annotator {
         pixels: &PixelView<'_>,
         detections: impl IntoIterator<Item = &'d Detection>,
         class_names: &[String],
-        caption: &str,
     ) -> opencv::Result<()> {
         self.copy(pixels)?;
         // Line width and letters that stay readable from a thumbnail to 4K.
@@ -74,9 +71,6 @@ impl Annotator {
             imgproc::rectangle(&mut self.canvas, rect, colour, line, LINE_8, 0)?;
             let name = class_names.get(detection.class_id as usize).map_or("?", String::as_str);
             self.label(&format!("{name} {:.2}", detection.score), left, top, scale, colour)?;
-        }
-        if !caption.is_empty() {
-            self.label(caption, 0, 0, scale, Scalar::new(40.0, 40.0, 40.0, 0.0))?;
         }
         Ok(())
     }

@@ -21,6 +21,9 @@ use crate::pipeline::Pipeline;
 /// Longest wait for the middleware; bounds how late a signal or a finished job is noticed.
 const SPIN: Duration = Duration::from_millis(20);
 
+/// Most messages of one subscription that are taken before services and reports get their turn again.
+const MAX_SPINS: usize = 64;
+
 /// How often health and diagnostics are published.
 const REPORT_PERIOD: Duration = Duration::from_secs(1);
 
@@ -105,12 +108,16 @@ impl RoadproofNode {
     }
 
     /// Moves all frames that have arrived into the mailbox. r2r takes one message per subscription and spin,
-    /// so it spins on without waiting until none is left.
+    /// so it spins on without waiting until none is left, or until everything else has waited long enough.
     fn receive(&mut self) {
         let Stage::Active { configured, worker } = &mut self.stage else { return };
-        while configured.receive(&worker.shared) > 0 {
+        for _ in 0..MAX_SPINS {
+            if configured.receive(&worker.shared) == 0 {
+                return;
+            }
             self.node.spin_once(Duration::ZERO);
         }
+        configured.receive(&worker.shared);
     }
 
     fn serve_parameters(&mut self) {

@@ -269,8 +269,8 @@ impl Run {
         let message = run.message.fill(&stamp, frame_id, published, names);
         run.outputs.detections.publish(message).map_err(|error| format!("publishing detections: {error}"))?;
         let done = Instant::now();
-        let age_done =
-            age_ns.saturating_add(i64::try_from((done - arrived - waited).as_nanos()).unwrap_or(0));
+        let age_done = age_ns
+            .saturating_add(i64::try_from((done - arrived).saturating_sub(waited).as_nanos()).unwrap_or(0));
         self.shared.record(self.processed.times, waited, done - publishing, done - arrived, age_done);
 
         if let Some(mut state) = self.shared.camera(camera) {
@@ -332,8 +332,7 @@ fn debug_image(
     class_names: &[String],
 ) -> Result<Image, String> {
     let published = processed.detections.iter().filter(|d| thresholds.publishes(d));
-    let annotated =
-        annotator.annotate(pixels, published, class_names, "").map_err(|error| error.to_string())?;
+    let annotated = annotator.annotate(pixels, published, class_names).map_err(|error| error.to_string())?;
     Ok(Image {
         height: annotated.height,
         width: annotated.width,

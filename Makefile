@@ -1,0 +1,57 @@
+# Everything a newcomer needs; `make` alone lists it. Each target sets up what it needs first, which takes no
+# time when it is there already.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# cargo uses all cores by itself, and two of them at once would wait for each other.
+.NOTPARALLEL:
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+ENV := . scripts/env.sh &&
+
+.PHONY: help setup setup-tools build demo test lint bench doc clean distclean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## Install ROS 2, ONNX Runtime, messages, model weights and footage into .deps and models
+	@scripts/setup.sh
+
+build: setup ## Build target/release/roadproof
+	@$(ENV) cargo build --release --locked
+
+demo: build ## Run the node on two cameras with real footage; ends with a summary and annotated frames
+	@$(ENV) scripts/demo.sh
+
+test: build ## Unit and property tests (cargo), then set-up and end-to-end tests over ROS 2 (pytest)
+	@$(ENV) cargo test --locked
+	@$(ENV) ROADPROOF_BINARY="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests
+
+# Linters need neither the weights nor the footage.
+setup-tools:
+	@scripts/setup.sh system rust ros python onnxruntime interfaces lint
+
+lint: setup-tools ## Formatting, clippy with and without ROS, dependency rules, shell and Python scripts
+	cargo fmt --check
+	$(ENV) cargo clippy --locked --all-targets -- -D warnings
+	$(ENV) cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then set -x; cargo deny --all-features --locked check; \
+	    else echo 'lint: cargo-deny is not installed, its checks are left out'; fi
+	# Files of scripts/setup/ are checked as what scripts/setup.sh sources.
+	$(ENV) shellcheck -x --check-sourced --severity=warning $$(git ls-files '*.sh' .ci/run ':!scripts/setup/')
+	$(ENV) ruff check
+	$(ENV) ruff format --check
+
+bench: setup ## Criterion benchmarks of every stage
+	@$(ENV) cargo bench --locked
+
+doc: setup-tools ## API documentation in target/doc
+	@$(ENV) RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf build install log demo-output
+
+distclean: clean ## Remove what was installed and fetched as well
+	rm -rf .deps models/*.onnx
