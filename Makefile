@@ -43,8 +43,8 @@ lint: setup-tools ## Formatting, clippy with and without ROS, dependency rules, 
 	$(ENV) ruff check
 	$(ENV) ruff format --check
 
-bench: setup ## Criterion benchmarks of every stage
-	@$(ENV) cargo bench --locked
+bench: build ## Criterion benchmarks, the node's overhead, and the node beside a plain rclpy node
+	@$(ENV) scripts/bench.sh
 
 doc: setup-tools ## API documentation in target/doc
 	@$(ENV) RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items

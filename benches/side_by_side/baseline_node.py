@@ -7,8 +7,9 @@ vision_msgs/Detection2DArray. Everything per frame is vectorised; boxes are deco
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
-import tomllib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,10 +161,8 @@ def main() -> None:
     # OpenCV's and numpy's own threads follow the same limit.
     cv2.setNumThreads(arguments.threads)
     rclpy.init()
-    try:
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(BaselineNode(NanoDet(arguments.model, arguments.threads), arguments.topic, arguments.detections))
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
 
 
 if __name__ == "__main__":

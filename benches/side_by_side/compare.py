@@ -19,7 +19,17 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from processes import Receiver, baseline_command, camera, cores, cpu_seconds, roadproof_command, running, prepare_middleware
+
+from processes import (
+    Receiver,
+    baseline_command,
+    camera,
+    cores,
+    cpu_seconds,
+    prepare_middleware,
+    roadproof_command,
+    running,
+)
 
 NODES = ("roadproof", "baseline")
 WARM_UP_S = 2.0

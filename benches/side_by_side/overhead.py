@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 import rclpy
-from processes import Receiver, camera, cores, roadproof_command, running, prepare_middleware
+
+from processes import Receiver, camera, cores, prepare_middleware, roadproof_command, running
 
 STAGES = ("wait", "convert", "preprocess", "inference", "postprocess", "publish", "total", "age")
 AIM_OVERHEAD_MS = 3.0
@@ -26,9 +27,7 @@ def stage_latencies(receiver: Receiver) -> dict[str, dict[str, float]]:
     for status in statuses:
         if status.name == "roadproof: inference":
             figures = {pair.key: pair.value for pair in status.values}
-            return {
-                stage: {q: float(figures[f"{stage}_{q}_ms"]) for q in ("p50", "p99")} for stage in STAGES
-            }
+            return {stage: {q: float(figures[f"{stage}_{q}_ms"]) for q in ("p50", "p99")} for stage in STAGES}
     raise SystemExit("overhead: the node published no diagnostics of its inference")
 
 

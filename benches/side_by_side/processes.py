@@ -69,7 +69,9 @@ def cores() -> tuple[frozenset[int], frozenset[int]]:
 
 def prepare_middleware() -> None:
     """Keep this process and its children off everybody else's topics, and give images room in shared memory."""
-    free = subprocess.run([sys.executable, ROOT / "scripts/free_domain.py"], check=True, stdout=subprocess.PIPE, text=True)
+    free = subprocess.run(
+        [sys.executable, ROOT / "scripts/free_domain.py"], check=True, stdout=subprocess.PIPE, text=True
+    )
     os.environ["ROS_DOMAIN_ID"] = free.stdout.strip()
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(ROOT / "config/fastdds.xml"))
