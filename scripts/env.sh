@@ -49,11 +49,9 @@ _roadproof_env() {
     . "$deps/environment.sh"
 
     # What an earlier sourcing added, of this checkout or another, goes first.
-    if [ -n "${_ROADPROOF_ENV_DEPS:-}" ]; then
-        for variable in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH PATH ORT_DYLIB_PATH; do
-            _roadproof_without "$variable" "$_ROADPROOF_ENV_DEPS"
-        done
-    fi
+    for variable in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH PATH ORT_DYLIB_PATH; do
+        _roadproof_without "$variable" "${_ROADPROOF_ENV_DEPS:-$deps}"
+    done
     _ROADPROOF_ENV_DEPS=$deps
 
     case $_roadproof_ros_kind in
