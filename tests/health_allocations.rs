@@ -1,55 +1,13 @@
 //! The health window takes its memory at construction and never again.
 //!
-//! A program of its own, for its counting allocator. It counts per thread: the test harness allocates on its own.
+//! A program of its own, for its counting allocator.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "common/counting.rs"]
+mod counting;
+
 use std::fmt::Write;
 
 use roadproof::health::{CameraWindow, WindowConfig};
-
-struct Counting;
-
-thread_local! {
-    // Constant and without a destructor, so that reaching them doesn't allocate either.
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    static BYTES: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count(bytes: usize) {
-    ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-    BYTES.set(BYTES.get() + bytes as u64);
-}
-
-#[allow(unsafe_code, reason = "counting allocations takes a global allocator")]
-// SAFETY: every call goes to the system allocator with the arguments it came with; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller keeps `alloc`'s contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(new_size);
-        // SAFETY: the caller keeps `realloc`'s contract.
-        unsafe { System.realloc(block, layout, new_size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract, and the block came from the system allocator.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const CLASSES: u32 = 80;
 const FRAMES_PER_S: i64 = 5;
@@ -67,14 +25,14 @@ fn detections(frame: i64) -> impl Iterator<Item = (u32, f32, bool)> {
 #[test]
 fn a_day_of_frames_allocates_nothing() {
     let config = WindowConfig::default();
-    let before = BYTES.get();
+    let before = counting::bytes();
     let mut window = CameraWindow::new(CLASSES as usize, config).expect("a valid configuration");
-    let taken = BYTES.get() - before;
+    let taken = counting::bytes() - before;
     assert_eq!(taken, config.memory_bytes(CLASSES as usize), "heap taken at construction");
 
     let mut text = String::with_capacity(256);
     let mut reads = 0_u64;
-    let before = ALLOCATIONS.get();
+    let before = counting::allocations();
     for frame in 0..DAY_S * FRAMES_PER_S {
         // Once an hour the camera is silent for longer than the window.
         let stamp_ns = frame * 1_000_000_000 / FRAMES_PER_S + frame / (3600 * FRAMES_PER_S) * 90_000_000_000;
@@ -94,7 +52,7 @@ fn a_day_of_frames_allocates_nothing() {
     let frames = window.camera_summary().frames;
     window.reset();
     window.record_frame(0, detections(0));
-    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations after construction");
+    assert_eq!(counting::allocations() - before, 0, "allocations after construction");
 
     // The day was really recorded and read, and the totals are still those of the last minute.
     assert_eq!(reads, 24 * 60 * u64::from(CLASSES));

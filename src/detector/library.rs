@@ -112,7 +112,7 @@ fn load_from(path: &Path) -> Result<Runtime, String> {
     if !version.starts_with("1.") || minor.is_none_or(|minor| minor < ort::MINOR_VERSION) {
         return Err(format!("expected version 1.{} or newer, found {version}", ort::MINOR_VERSION));
     }
-    let builder = ort::init_from(path).map_err(|error| error.to_string())?;
+    let builder = ort::init_from(path).map_err(|error| with_sources(&error))?;
     let environment = builder
         .with_name("roadproof")
         .with_telemetry(false)
@@ -128,7 +128,7 @@ fn load_from(path: &Path) -> Result<Runtime, String> {
 fn version_of(path: &Path) -> Result<String, String> {
     // SAFETY: loading runs the library's initialisers. It is the file that the user or the installation names as ONNX
     // Runtime, and it is about to be loaded for good; there is no way to use it without trusting it.
-    let library = unsafe { libloading::Library::new(path) }.map_err(|error| error.to_string())?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| with_sources(&error))?;
     // SAFETY: this is the signature of `OrtGetApiBase` in every version of onnxruntime_c_api.h.
     let get_base =
         unsafe { library.get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase\0") };
@@ -145,6 +145,18 @@ fn version_of(path: &Path) -> Result<String, String> {
         }
         Ok(CStr::from_ptr(text).to_string_lossy().into_owned())
     }
+}
+
+/// An error's text and those of its causes: the loader's own words are among them.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// ONNX Runtime's log, passed on.
@@ -183,7 +195,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE_NAME);
         std::fs::write(&path, "not a library").unwrap();
-        assert!(load_from(&path).is_err());
+        let Err(reason) = load_from(&path) else { panic!("text is no library") };
+        assert!(reason.contains("libonnxruntime.so: "), "the loader's reason: {reason}");
     }
 
     #[test]

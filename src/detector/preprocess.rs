@@ -83,7 +83,7 @@ impl Preprocessor {
             self.padded_for = Some(*fit);
         }
         let (width, height) = fit.size();
-        let row_bytes = width as usize * channels(image.order());
+        let row_bytes = width as usize * image.order().channels();
         if (width, height) == fit.source_size() {
             let rows = image.data().chunks(image.step()).take(height as usize);
             self.convert(image.order(), fit, rows.filter_map(|row| row.get(..row_bytes)), tensor);
@@ -152,14 +152,6 @@ impl Preprocessor {
     }
 }
 
-fn channels(order: ChannelOrder) -> usize {
-    match order {
-        ChannelOrder::Mono => 1,
-        ChannelOrder::Rgb | ChannelOrder::Bgr => 3,
-        ChannelOrder::Rgba | ChannelOrder::Bgra => 4,
-    }
-}
-
 fn resize(
     image: &PixelView<'_>,
     width: u32,
@@ -180,7 +172,7 @@ fn resize(
 /// An OpenCV matrix over the view's own bytes. It must not outlive them, and nobody may write to it.
 #[allow(unsafe_code, reason = "OpenCV has no safe constructor over borrowed rows with padding")]
 fn borrow(image: &PixelView<'_>) -> opencv::Result<Mat> {
-    let kind = match channels(image.order()) {
+    let kind = match image.order().channels() {
         1 => CV_8UC1,
         3 => CV_8UC3,
         _ => CV_8UC4,

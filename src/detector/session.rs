@@ -26,6 +26,9 @@ pub struct SessionOptions {
     pub providers: ProviderPolicy,
     /// Threads for the work within an operator on the CPU; 0 leaves it to ONNX Runtime (one per core).
     pub intra_op_threads: usize,
+    /// Whether ONNX Runtime's threads wait for their next work by spinning. That shaves a little off a run and costs
+    /// nearly a core per thread, also between frames, so it is off.
+    pub spinning: bool,
     /// The GPU's number, for `cuda` and `tensorrt`.
     pub device_id: i32,
     /// Where TensorRT keeps its built engines; building one takes minutes. `None` builds at every start.
@@ -41,6 +44,7 @@ impl Default for SessionOptions {
         Self {
             providers: ProviderPolicy::default(),
             intra_op_threads: 1,
+            spinning: false,
             device_id: 0,
             tensorrt_cache: None,
             tensorrt_fp16: false,
@@ -199,6 +203,8 @@ fn configured(runtime: &Runtime, options: &SessionOptions) -> Result<SessionBuil
         .with_optimization_level(GraphOptimizationLevel::All)
         .map_err(text)?
         .with_intra_threads(options.intra_op_threads)
+        .map_err(text)?
+        .with_intra_op_spinning(options.spinning)
         .map_err(text)?
         .with_deterministic_compute(true)
         .map_err(text)

@@ -10,7 +10,8 @@ use super::scores::PROBABILITIES;
 pub struct DecodeStats {
     /// Candidates that go into NMS.
     pub candidates: usize,
-    /// Candidates that were left out because there were more than the limit; those of the lowest scores.
+    /// Candidates that were left out because there were more than the limit; those of the lowest scores. Once the limit
+    /// is reached, decoders do not look at what could not come under it, so this is a lower bound.
     pub over_limit: usize,
     /// Scores and boxes that were NaN or infinite, and ignored.
     pub non_finite: usize,
@@ -28,6 +29,8 @@ pub struct Candidates {
     items: Vec<Candidate>,
     limit: usize,
     low_score: f32,
+    /// The lowest score among the best so far, once there are more than the limit; 0 before.
+    floor: f32,
     enabled: Vec<bool>,
     stats: DecodeStats,
 }
@@ -44,6 +47,7 @@ impl Candidates {
     pub fn begin(&mut self, thresholds: &Thresholds) {
         self.items.clear();
         self.low_score = thresholds.low_score;
+        self.floor = 0.0;
         self.enabled.clear();
         self.enabled.extend_from_slice(&thresholds.enabled);
         self.stats = DecodeStats::default();
@@ -66,9 +70,9 @@ impl Candidates {
         self.stats
     }
 
-    /// The lowest score that is kept.
+    /// The lowest score that can still be kept. It rises as soon as there are more candidates than the limit.
     pub(super) fn low_score(&self) -> f32 {
-        self.low_score
+        self.low_score.max(self.floor)
     }
 
     pub(super) fn stats_mut(&mut self) -> &mut DecodeStats {
@@ -92,6 +96,10 @@ impl Candidates {
             self.stats.degenerate += 1;
             return;
         }
+        if score < self.floor {
+            self.stats.over_limit += 1;
+            return;
+        }
         if self.items.len() >= self.limit * 2 {
             self.keep_best();
         }
@@ -110,7 +118,8 @@ impl Candidates {
     /// how often this happens.
     fn keep_best(&mut self) {
         if self.items.len() > self.limit {
-            self.items.select_nth_unstable_by(self.limit - 1, Candidate::precedence);
+            let (_, last, _) = self.items.select_nth_unstable_by(self.limit - 1, Candidate::precedence);
+            self.floor = last.score;
             self.stats.over_limit += self.items.len() - self.limit;
             self.items.truncate(self.limit);
         }

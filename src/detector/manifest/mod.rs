@@ -44,9 +44,9 @@ pub struct ModelManifest {
     pub thresholds: ThresholdSpec,
     /// What it knows.
     pub classes: ClassSpec,
-    /// The folder that relative files are relative to.
+    /// The manifest's own file; other files are relative to its folder.
     #[serde(skip)]
-    folder: PathBuf,
+    path: PathBuf,
 }
 
 /// The model's input tensor and how an image becomes one.
@@ -307,24 +307,30 @@ impl ModelManifest {
             return Ok(());
         }
         let issues = issues.into_iter().map(validate::Issue::without_place).collect();
-        Err(DetectorError::Manifest { path: self.folder.join(&self.name), issues })
+        Err(DetectorError::Manifest { path: self.path.clone(), issues })
     }
 
     /// The ONNX file.
     #[must_use]
     pub fn model_path(&self) -> PathBuf {
-        self.folder.join(&self.file)
+        self.folder().join(&self.file)
+    }
+
+    /// The manifest's own file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The folder that relative files are relative to.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// Moves the manifest to another folder: relative files are looked for there.
-    pub fn set_folder(&mut self, folder: impl Into<PathBuf>) {
-        self.folder = folder.into();
+    /// Moves the manifest to another file: relative files are looked for beside that.
+    pub fn set_path(&mut self, path: impl Into<PathBuf>) {
+        self.path = path.into();
     }
 
     /// The class names, by class id.

@@ -69,7 +69,7 @@ pub(super) fn from_toml(text: &str, path: &Path) -> Result<ModelManifest, Detect
         Ok(manifest) => manifest,
         Err(error) => return refuse(vec![issue_from_toml(text, Some(root), &error)]),
     };
-    manifest.set_folder(path.parent().unwrap_or(Path::new("")));
+    manifest.set_path(path);
     read_class_file(&mut manifest)?;
 
     let mut issues: Vec<_> = validate::issues(&manifest)

@@ -197,7 +197,10 @@ fn a_changed_manifest_is_checked_again() {
     let mut manifest = parse(GOOD).unwrap();
     manifest.input.width = 0;
     let error = manifest.validate().unwrap_err().to_string();
-    assert!(error.contains("`input.width`: expected 1 to 8192 pixels, found 0"), "{error}");
+    assert!(
+        error.contains("`models/toy.toml`: `input.width`: expected 1 to 8192 pixels, found 0"),
+        "{error}"
+    );
 }
 
 #[test]

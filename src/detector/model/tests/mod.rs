@@ -156,3 +156,9 @@ fn a_provider_that_is_not_there_is_an_error_unless_the_policy_allows_for_it() {
     let empty = with(ProviderPolicy::prefer([]));
     assert!(Detector::load(&manifest, &empty, &mut |_| ()).unwrap_err().to_string().contains("empty"));
 }
+
+#[test]
+fn a_detector_may_move_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Detector>();
+}

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# The demonstration: a camera driver plays a street video onto two camera topics, the node detects, a collector
+# draws and reports. Everything is left in demo-output/. `make demo` sets up, builds, and calls this.
+set -euo pipefail
+
+usage() {
+    cat <<EOF
+usage: scripts/demo.sh [SECONDS]
+
+Plays SECONDS of footage (default: 25). Environment:
+  ROADPROOF_BIN  the node (default: target/release/roadproof)
+  ROS_DOMAIN_ID  DDS domain (default: one that nobody on this machine uses)
+EOF
+}
+
+root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+cd "$root"
+fail() {
+    printf 'demo: error: %s\n' "$*" >&2
+    exit 1
+}
+
+case ${1:-} in
+    -h | --help)
+        usage
+        exit 0
+        ;;
+esac
+seconds=${1:-25}
+[[ $seconds =~ ^[1-9][0-9]{0,3}$ ]] || fail "expected a number of seconds, found '$seconds'"
+
+# shellcheck source=scripts/env.sh
+. scripts/env.sh
+binary=${ROADPROOF_BIN:-${CARGO_TARGET_DIR:-target}/release/roadproof}
+params=config/demo.yaml
+video=.deps/footage/vtest.avi
+output=demo-output
+logs=$output/logs
+[ -x "$binary" ] || fail "no $binary; \`make demo\` builds it"
+[ -f models/nanodet-g.onnx ] || fail 'no models/nanodet-g.onnx; scripts/setup.sh fetches it'
+[ -f "$video" ] || fail "no $video; scripts/demo/fetch_footage.sh fetches it"
+
+# A domain whose ports nobody on this machine holds. Domain D takes UDP ports 7400 + 250 D and up; from 102 on
+# they would lie among those that Linux hands out to anybody.
+domain_in_use() {
+    local file local_address port
+    for file in /proc/net/udp /proc/net/udp6; do
+        [ -r "$file" ] || continue
+        while read -r _ local_address _; do
+            port=$((16#${local_address##*:}))
+            if ((port >= 7400 + 250 * $1 && port < 7650 + 250 * $1)); then
+                return 0
+            fi
+        done < <(tail -n +2 "$file")
+    done
+    return 1
+}
+free_domain() {
+    local domain
+    for _ in {1..50}; do
+        domain=$((RANDOM % 101 + 1))
+        if ! domain_in_use "$domain"; then
+            printf '%s\n' "$domain"
+            return
+        fi
+    done
+    fail 'found no free ROS_DOMAIN_ID; set one'
+}
+ROS_DOMAIN_ID=${ROS_DOMAIN_ID:-$(free_domain)}
+ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+unset ROS_LOCALHOST_ONLY ROS_STATIC_PEERS
+
+rm -rf -- "$output"
+mkdir -p -- "$logs"
+ROS_LOG_DIR=$root/$logs/ros
+export ROS_DOMAIN_ID ROS_AUTOMATIC_DISCOVERY_RANGE ROS_LOG_DIR
+
+pids=()
+clean_up() {
+    local status=$? pid
+    trap - EXIT INT TERM
+    for pid in "${pids[@]}"; do
+        kill -TERM "$pid" 2>/dev/null || true
+    done
+    for _ in {1..30}; do
+        running "${pids[@]}" || break
+        sleep 0.1
+    done
+    for pid in "${pids[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+    wait 2>/dev/null || true
+    exit "$status"
+}
+running() {
+    local pid
+    for pid in "$@"; do
+        ! kill -0 "$pid" 2>/dev/null || return 0
+    done
+    return 1
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Ends the demo with a process's log, if it has gone although it should not have.
+ended_badly() {
+    printf 'demo: error: the %s ended (status %s); the end of %s:\n' "$1" "$2" "$3" >&2
+    tail -n 20 "$3" >&2
+    exit 1
+}
+
+printf 'Playing %s s of street footage onto two cameras (ROS domain %s, this machine only).\n' \
+    "$seconds" "$ROS_DOMAIN_ID"
+
+"$binary" node --ros-args --params-file "$params" >"$logs/node.log" 2>&1 &
+node=$!
+pids+=("$node")
+"$ROADPROOF_PYTHON" scripts/demo/collector.py --params "$params" --output "$output" --duration "$seconds" \
+    --timeout $((seconds + 60)) --driver-summary "$logs/driver.json" 2> >(tee "$logs/collector.log" >&2) &
+collector=$!
+pids+=("$collector")
+# Two subscriptions on each topic: the node's and the collector's.
+"$ROADPROOF_PYTHON" scripts/demo/camera_driver.py "$video" --duration "$seconds" --subscribers 2 \
+    --summary "$logs/driver.json" >"$logs/driver.log" 2>&1 &
+driver=$!
+pids+=("$driver")
+
+while running "$collector"; do
+    status=0
+    running "$node" || { wait "$node" || status=$?; ended_badly node "$status" "$logs/node.log"; }
+    if [ -n "$driver" ] && ! running "$driver"; then
+        wait "$driver" || status=$?
+        [ "$status" -eq 0 ] || ended_badly 'camera driver' "$status" "$logs/driver.log"
+        driver=
+    fi
+    sleep 0.2
+done
+status=0
+wait "$collector" || status=$?
+
+# The node leaves when asked to, in good order.
+kill -TERM "$node"
+node_status=0
+wait "$node" || node_status=$?
+[ "$node_status" -eq 0 ] || ended_badly node "$node_status" "$logs/node.log"
+
+cat <<EOF
+
+Annotated frames
+  $output/contact_sheet.png
+  $output/front.mp4, $output/rear.mp4
+  $output/summary.json (all figures)
+EOF
+[ "$status" -eq 0 ] || fail "the run was not as it should be; see above, and $logs/"
