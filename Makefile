@@ -7,6 +7,8 @@ SHELL := /bin/bash
 # cargo uses all cores by itself, and two of them at once would wait for each other.
 .NOTPARALLEL:
 
+# Where rustup puts cargo, for shells that have not read its profile yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ENV := . scripts/env.sh &&
 
