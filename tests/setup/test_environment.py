@@ -39,7 +39,9 @@ def test_no_path_list_gets_an_empty_entry() -> None:
 
 
 def test_what_was_set_before_stays() -> None:
-    result = bash(f'{source()}; echo "$LD_LIBRARY_PATH $ORT_DYLIB_PATH"', LD_LIBRARY_PATH="/a:/b", ORT_DYLIB_PATH="/o.so")
+    result = bash(
+        f'{source()}; echo "$LD_LIBRARY_PATH $ORT_DYLIB_PATH"', LD_LIBRARY_PATH="/a:/b", ORT_DYLIB_PATH="/o.so"
+    )
     libraries, onnxruntime = result.stdout.split()
     assert libraries.startswith("/a:/b:")
     assert onnxruntime == "/o.so"
