@@ -7,6 +7,8 @@ SHELL := /bin/bash
 # cargo uses all cores by itself, and two of them at once would wait for each other.
 .NOTPARALLEL:
 
+# Where rustup puts cargo, for shells that have not read its profile yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ENV := . scripts/env.sh &&
 
@@ -26,7 +28,7 @@ demo: build ## Run the node on two cameras with real footage; ends with a summar
 
 test: build ## Unit and property tests (cargo), then set-up and end-to-end tests over ROS 2 (pytest)
 	@$(ENV) cargo test --locked
-	@$(ENV) ROADPROOF_BINARY="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests
+	@$(ENV) ROADPROOF_BIN="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests
 
 # Linters need neither the weights nor the footage.
 setup-tools:
