@@ -52,7 +52,8 @@ def assert_rejected(camera: Camera, bad: Image | CompressedImage, good: Image | 
     }
     camera.wait_counters(expected)
     reported = [s for a in rig.diagnostics[seen:] for s in a.status if s.name == f"roadproof: input {camera.name}"]
-    status = next(s for s in reported if "1 frame(s) rejected" in s.message)
+    status = next((s for s in reported if "1 frame(s) rejected" in s.message), None)
+    assert status, [(level(s), s.message, values(s)["rejected"], values(s)["received"]) for s in reported]
     assert level(status) in (WARN, ERROR)
     for text in texts:
         assert text in status.message, text

@@ -69,7 +69,16 @@ def test_a_node_walks_through_its_life_by_service(rig: RigFactory, tmp_path: Pat
     assert not peer.transit("configure")
     labels = [(e.start_state.label, e.goal_state.label) for e in events]
     walk = ["unconfigured", "configuring", "inactive", "activating", "active", "deactivating", "inactive"]
-    walk += ["activating", "active", "deactivating", "inactive", "cleaningup", "unconfigured", "configuring", "inactive"]
+    walk += [
+        "activating",
+        "active",
+        "deactivating",
+        "inactive",
+        "cleaningup",
+        "unconfigured",
+        "configuring",
+        "inactive",
+    ]
     walk += ["activating", "active", "shuttingdown", "finalized"]
     assert labels == list(zip(walk, walk[1:], strict=False))
 
@@ -78,7 +87,12 @@ def test_states_and_transitions_can_be_asked_for(rig: RigFactory) -> None:
     node = rig({**cameras(["front"]), "autostart": False})
     peer = node.peer
     states = peer.call(GetAvailableStates, "get_available_states", GetAvailableStates.Request()).available_states
-    assert {s.label: s.id for s in states}.items() >= {"unconfigured": 1, "inactive": 2, "active": 3, "finalized": 4}.items()
+    assert {s.label: s.id for s in states}.items() >= {
+        "unconfigured": 1,
+        "inactive": 2,
+        "active": 3,
+        "finalized": 4,
+    }.items()
     request = GetAvailableTransitions.Request()
     possible = peer.call(GetAvailableTransitions, "get_available_transitions", request).available_transitions
     assert {t.transition.label for t in possible} == {"configure", "shutdown"}
