@@ -8,10 +8,11 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+from sensor_msgs.msg import CompressedImage, Image
+
 from conftest import RigFactory
 from harness.pictures import blank, compressed, compressed_image, photograph, raw_image
 from harness.rig import ERROR, WARN, Camera, cameras, level, values
-from sensor_msgs.msg import CompressedImage, Image
 
 # What one of the bombs may make the node allocate.
 MEMORY_MIB = 64

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from lifecycle_msgs.msg import TransitionEvent
+from lifecycle_msgs.srv import GetAvailableStates, GetAvailableTransitions
+
 from conftest import RigFactory
 from harness.peer import NODE, qos
 from harness.pictures import blank, photograph, raw_image
 from harness.process import MODEL
 from harness.rig import ERROR, Camera, cameras
-from lifecycle_msgs.msg import TransitionEvent
-from lifecycle_msgs.srv import GetAvailableStates, GetAvailableTransitions
 
 
 def renamed_model(folder: Path) -> Path:
