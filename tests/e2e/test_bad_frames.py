@@ -8,10 +8,11 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+from sensor_msgs.msg import CompressedImage, Image
+
 from conftest import RigFactory
 from harness.pictures import blank, compressed, compressed_image, photograph, raw_image
 from harness.rig import ERROR, WARN, Camera, cameras, level, values
-from sensor_msgs.msg import CompressedImage, Image
 
 # What one of the bombs may make the node allocate.
 MEMORY_MIB = 64
@@ -52,7 +53,8 @@ def assert_rejected(camera: Camera, bad: Image | CompressedImage, good: Image | 
     }
     camera.wait_counters(expected)
     reported = [s for a in rig.diagnostics[seen:] for s in a.status if s.name == f"roadproof: input {camera.name}"]
-    status = next(s for s in reported if "1 frame(s) rejected" in s.message)
+    status = next((s for s in reported if "1 frame(s) rejected" in s.message), None)
+    assert status, [(level(s), s.message, values(s)["rejected"], values(s)["received"]) for s in reported]
     assert level(status) in (WARN, ERROR)
     for text in texts:
         assert text in status.message, text

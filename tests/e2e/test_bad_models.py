@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from conftest import RigFactory
 from harness.pictures import photograph, raw_image
 from harness.process import MODEL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from conftest import RigFactory
 from harness.detections import reference_detections
 from harness.pictures import blank, photograph, raw_image

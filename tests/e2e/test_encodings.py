@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sensor_msgs.msg import CompressedImage, Image
+
 from conftest import RigFactory
 from harness.detections import assert_alike
 from harness.peer import NODE, qos
 from harness.pictures import ENCODERS, compressed_image, grey, patches, photograph, raw_image
 from harness.rig import Camera, cameras
-from sensor_msgs.msg import CompressedImage, Image
 
 COLOUR = [name for name in ENCODERS if not name.startswith("mono")]
 PERMUTED = ["bgr8", "rgba8", "bgra8"]

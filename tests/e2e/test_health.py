@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from roadproof.msg import CameraHealth, ClassHealth
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+
 from conftest import RigFactory
 from harness.peer import NODE
 from harness.pictures import blank, photograph, raw_image
 from harness.rig import STALE, Camera, Rig, cameras, level, values
-from roadproof.msg import CameraHealth, ClassHealth
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image
 
 
 @pytest.fixture(scope="module")

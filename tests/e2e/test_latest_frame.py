@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from conftest import RigFactory
 from harness.pictures import blank, raw_image
 from harness.rig import Camera, Rig, cameras, values

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from lifecycle_msgs.msg import TransitionEvent
+from lifecycle_msgs.srv import GetAvailableStates, GetAvailableTransitions
+
 from conftest import RigFactory
 from harness.peer import NODE, qos
 from harness.pictures import blank, photograph, raw_image
 from harness.process import MODEL
 from harness.rig import ERROR, Camera, cameras
-from lifecycle_msgs.msg import TransitionEvent
-from lifecycle_msgs.srv import GetAvailableStates, GetAvailableTransitions
 
 
 def renamed_model(folder: Path) -> Path:
@@ -69,7 +70,16 @@ def test_a_node_walks_through_its_life_by_service(rig: RigFactory, tmp_path: Pat
     assert not peer.transit("configure")
     labels = [(e.start_state.label, e.goal_state.label) for e in events]
     walk = ["unconfigured", "configuring", "inactive", "activating", "active", "deactivating", "inactive"]
-    walk += ["activating", "active", "deactivating", "inactive", "cleaningup", "unconfigured", "configuring", "inactive"]
+    walk += [
+        "activating",
+        "active",
+        "deactivating",
+        "inactive",
+        "cleaningup",
+        "unconfigured",
+        "configuring",
+        "inactive",
+    ]
     walk += ["activating", "active", "shuttingdown", "finalized"]
     assert labels == list(zip(walk, walk[1:], strict=False))
 
@@ -78,7 +88,12 @@ def test_states_and_transitions_can_be_asked_for(rig: RigFactory) -> None:
     node = rig({**cameras(["front"]), "autostart": False})
     peer = node.peer
     states = peer.call(GetAvailableStates, "get_available_states", GetAvailableStates.Request()).available_states
-    assert {s.label: s.id for s in states}.items() >= {"unconfigured": 1, "inactive": 2, "active": 3, "finalized": 4}.items()
+    assert {s.label: s.id for s in states}.items() >= {
+        "unconfigured": 1,
+        "inactive": 2,
+        "active": 3,
+        "finalized": 4,
+    }.items()
     request = GetAvailableTransitions.Request()
     possible = peer.call(GetAvailableTransitions, "get_available_transitions", request).available_transitions
     assert {t.transition.label for t in possible} == {"configure", "shutdown"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rcl_interfaces.msg import ParameterEvent, ParameterType
+from rcl_interfaces.srv import DescribeParameters, GetParameterTypes, ListParameters
+
 from conftest import RigFactory
 from harness.pictures import photograph, raw_image
 from harness.process import MODEL
 from harness.rig import ERROR, Camera, Rig, cameras
-from rcl_interfaces.msg import ParameterEvent, ParameterType
-from rcl_interfaces.srv import DescribeParameters, GetParameterTypes, ListParameters
 
 
 @pytest.fixture(scope="module")

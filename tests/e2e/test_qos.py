@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import String
+
 from conftest import RigFactory
 from harness.peer import qos
 from harness.pictures import blank, compressed_image, photograph, raw_image
 from harness.rig import ERROR, OK, Camera, cameras, level, values
-from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import String
 
 
 @pytest.mark.parametrize("reliable", [True, False])

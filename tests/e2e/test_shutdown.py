@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from conftest import RigFactory
 from harness.pictures import blank, raw_image
 from harness.process import binary
