@@ -49,7 +49,7 @@ bench: build ## Criterion benchmarks, the node's overhead, and the node beside a
 	@$(ENV) scripts/bench.sh
 
 doc: setup-tools ## API documentation in target/doc
-	@$(ENV) RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+	@$(ENV) RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps --document-private-items
 
 clean: ## Remove what was built
 	cargo clean

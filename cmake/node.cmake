@@ -1,7 +1,16 @@
 # The binary and what it reads, installed as the component `node`; the messages have no component of their own.
 
-# --- Stage the messages. r2r generates Rust types from *installed* interface packages.
-set(stage ${CMAKE_CURRENT_BINARY_DIR}/stage)
+# --- Stage the messages. r2r generates Rust types from *installed* interface packages, and generates them anew only
+# when a path in the environment changes: the stage carries the hash of the messages in its name.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${message_files})
+set(message_hash "")
+foreach(file IN LISTS message_files)
+  file(SHA256 ${file} hash)
+  string(APPEND message_hash ${hash})
+endforeach()
+string(SHA256 message_hash ${message_hash})
+string(SUBSTRING ${message_hash} 0 12 message_hash)
+set(stage ${CMAKE_CURRENT_BINARY_DIR}/stage/${message_hash})
 set(message_targets
   ${PROJECT_NAME}
   ${PROJECT_NAME}__rosidl_generator_c
@@ -18,11 +27,11 @@ endforeach()
 list(REMOVE_DUPLICATES message_targets)
 
 add_custom_command(
-  OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/stage.stamp
+  OUTPUT ${stage}.stamp
   COMMAND ${CMAKE_COMMAND} -E rm -rf ${stage}
   COMMAND ${CMAKE_COMMAND} --install ${CMAKE_CURRENT_BINARY_DIR} --prefix ${stage} --component Unspecified
-  COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_CURRENT_BINARY_DIR}/stage.stamp
-  DEPENDS ${message_targets} msg/CameraHealth.msg msg/ClassHealth.msg
+  COMMAND ${CMAKE_COMMAND} -E touch ${stage}.stamp
+  DEPENDS ${message_targets} ${message_files}
   COMMENT "Staging the messages of ${PROJECT_NAME}"
   VERBATIM)
 
@@ -43,7 +52,7 @@ endif()
 add_custom_target(${PROJECT_NAME}_node ALL
   COMMAND ${CMAKE_COMMAND} -E env ${cargo_environment} "CARGO_TARGET_DIR=${cargo_target_dir}"
     ${CARGO} build --release --locked --bin roadproof
-  DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/stage.stamp
+  DEPENDS ${stage}.stamp
   WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
   BYPRODUCTS ${cargo_target_dir}/release/roadproof
   COMMENT "Building the node"

@@ -37,7 +37,8 @@ _roadproof_ros_sourced() {
 }
 
 _roadproof_env() {
-    local root deps variable folder
+    local root deps variable folder packages
+    local -a prefixes
     local _roadproof_ros_kind _roadproof_ros_setup _roadproof_python
     root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P) || return 1
     deps=${ROADPROOF_DEPS:-$root/.deps}
@@ -97,11 +98,22 @@ _roadproof_env() {
     esac
 
     # Behind what is there already: a workspace sourced earlier keeps its say.
-    for folder in "$deps/overlay" "$deps/ros"; do
-        [ "$folder" = "$deps/ros" ] && [ "$_roadproof_ros_kind" != wheels ] && continue
+    prefixes=("$deps"/overlay/*-*)
+    if [ "$_roadproof_ros_kind" = wheels ]; then
+        prefixes+=("$deps/ros")
+    fi
+    for folder in "${prefixes[@]}"; do
+        # Also without a match, when the pattern stands for itself.
+        [ -d "$folder" ] || continue
         _roadproof_append AMENT_PREFIX_PATH "$folder"
         _roadproof_append CMAKE_PREFIX_PATH "$folder"
         _roadproof_append LD_LIBRARY_PATH "$folder/lib"
+        # The interpreter of the virtual environment finds its own packages.
+        [ "$folder" != "$deps/ros" ] || continue
+        for packages in lib/"$_roadproof_python"/site-packages lib/"$_roadproof_python"/dist-packages \
+            local/lib/"$_roadproof_python"/dist-packages; do
+            [ ! -d "$folder/$packages" ] || _roadproof_append PYTHONPATH "$folder/$packages"
+        done
     done
     if [ "$_roadproof_ros_kind" = wheels ]; then
         # The libraries that the wheels brought along; their file names carry a hash and hide no system library.
@@ -109,10 +121,6 @@ _roadproof_env() {
             [ ! -d "$folder" ] || _roadproof_append LD_LIBRARY_PATH "$folder"
         done
     fi
-    for folder in lib/"$_roadproof_python"/site-packages lib/"$_roadproof_python"/dist-packages \
-        local/lib/"$_roadproof_python"/dist-packages; do
-        [ ! -d "$deps/overlay/$folder" ] || _roadproof_append PYTHONPATH "$deps/overlay/$folder"
-    done
     _roadproof_prepend PATH "$deps/ros/bin"
     [ -n "${ORT_DYLIB_PATH:-}" ] || ORT_DYLIB_PATH=$deps/onnxruntime/lib/libonnxruntime.so
     ROADPROOF_PYTHON=$deps/ros/bin/python

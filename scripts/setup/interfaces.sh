@@ -1,5 +1,8 @@
-# Message packages, into an install prefix of our own: vision_msgs where the ROS 2 environment has none, and
+# Message packages, each into an install prefix of its own: vision_msgs where the ROS 2 environment has none, and
 # Roadproof's messages, which `cargo build` needs installed. Sourced by setup.sh.
+#
+# A prefix carries the hash of its sources in its name: r2r generates its types anew only when a path in the
+# environment changes, and types of outdated messages would read and write beyond their fields.
 # shellcheck shell=bash
 
 setup_interfaces() {
@@ -9,7 +12,7 @@ setup_interfaces() {
 
 # build_interfaces PACKAGE SOURCE INPUTS...
 build_interfaces() {
-    local package=$1 source=$2 build=$deps/build/$1 key
+    local package=$1 source=$2 build=$deps/build/$1 key prefix
     shift 2
     # The names belong to the key as well: a renamed message is another one.
     key=$(key_of "$(declare -f build_interfaces)" "$overlay" "$(cat "$stamps/ros")" "$@" "$(printf '%s\n' "${@##*/}")")
@@ -17,6 +20,8 @@ build_interfaces() {
         return
     fi
     begin "$package"
+    rm -rf "$overlay/$package"-*
+    prefix=$overlay/$package-${key:0:12}
     (
         # shellcheck source=scripts/env.sh
         . "$root/scripts/env.sh"
@@ -27,7 +32,7 @@ build_interfaces() {
         # A build folder remembers absolute paths; one of another checkout or environment is of no use.
         rm -rf "$build"
         quietly "$package-configure" cmake -S "$source" -B "$build" -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
-            -DCMAKE_INSTALL_PREFIX="$overlay" -DPython3_EXECUTABLE="$ROADPROOF_PYTHON" -DROADPROOF_INTERFACES_ONLY=ON
+            -DCMAKE_INSTALL_PREFIX="$prefix" -DPython3_EXECUTABLE="$ROADPROOF_PYTHON" -DROADPROOF_INTERFACES_ONLY=ON
         quietly "$package-build" cmake --build "$build" --parallel "$(nproc)"
         quietly "$package-install" cmake --install "$build"
         rm -rf "$build"
@@ -35,11 +40,12 @@ build_interfaces() {
     finish "$package" "$key"
 }
 
-# Whether the environment, apart from our own prefix, holds an ament package.
+# Whether the environment, apart from our own prefixes, holds an ament package.
 environment_has() {
     local prefix IFS=:
     for prefix in ${AMENT_PREFIX_PATH:-}; do
-        if [ "$prefix" != "$overlay" ] && [ -e "$prefix/share/ament_index/resource_index/packages/$1" ]; then
+        case $prefix in "$overlay"/*) continue ;; esac
+        if [ -e "$prefix/share/ament_index/resource_index/packages/$1" ]; then
             return 0
         fi
     done

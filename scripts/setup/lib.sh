@@ -6,7 +6,7 @@ deps=${ROADPROOF_DEPS:-$root/.deps}
 stamps=$deps/.stamps
 logs=$deps/logs
 venv=$deps/ros
-overlay=$deps/overlay
+overlay=$deps/overlay # one install prefix per message package below it
 # shellcheck disable=SC2034 # for the steps
 setup_dir=$root/scripts/setup
 
