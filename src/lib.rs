@@ -3,6 +3,7 @@
 //! The library is the pipeline that the live node and the offline tools share; a folder is a room, and
 //! imports point down only (see `docs/architecture.md`).
 
+pub mod corruption;
 pub mod detector;
 pub mod health;
 pub mod image;
