@@ -10,6 +10,7 @@
 
 mod blur;
 mod camera;
+mod campaign;
 mod context;
 mod digital;
 mod engine;
@@ -22,6 +23,7 @@ mod step;
 mod stream;
 mod weather;
 
+pub use campaign::{Campaign, CampaignError, Segment, Span};
 pub use context::{FrameKey, RadiusMode, WeatherMode};
 pub use engine::{Corruptor, CorruptorOptions, Delivery};
 pub use error::CorruptionError;

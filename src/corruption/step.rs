@@ -7,7 +7,7 @@ use super::{Corruption, CorruptionError, Severity};
 
 /// A corruption with its severity; written `fog:2.5`. A list of steps is applied in order.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "String", into = "String")]
 pub struct Step {
     /// What is done to the picture.
     pub corruption: Corruption,
@@ -33,6 +33,20 @@ impl FromStr for Step {
     }
 }
 
+impl TryFrom<String> for Step {
+    type Error = CorruptionError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Step> for String {
+    fn from(step: Step) -> Self {
+        step.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,6 +56,8 @@ mod tests {
         let step: Step = "fog:2.5".parse().unwrap();
         assert_eq!((step.corruption, step.severity.value()), (Corruption::Fog, 2.5));
         assert_eq!(step.to_string(), "fog:2.5");
+        assert_eq!(serde_json::to_string(&step).unwrap(), "\"fog:2.5\"");
+        assert_eq!(serde_json::from_str::<Step>("\"fog:2.5\"").unwrap(), step);
         for bad in ["fog", "fog:", "fog:thick", "fgo:1", "fog:9", ":", ""] {
             assert!(bad.parse::<Step>().is_err(), "{bad}");
         }
