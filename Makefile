@@ -7,6 +7,8 @@ SHELL := /bin/bash
 # cargo uses all cores by itself, and two of them at once would wait for each other.
 .NOTPARALLEL:
 
+# Where rustup puts cargo, for shells that have not read its profile yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ENV := . scripts/env.sh &&
 
@@ -26,7 +28,7 @@ demo: build ## Run the node on two cameras with real footage; ends with a summar
 
 test: build ## Unit and property tests (cargo), then set-up and end-to-end tests over ROS 2 (pytest)
 	@$(ENV) cargo test --locked
-	@$(ENV) ROADPROOF_BINARY="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests
+	@$(ENV) ROADPROOF_BIN="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests
 
 # Linters need neither the weights nor the footage.
 setup-tools:
@@ -43,8 +45,8 @@ lint: setup-tools ## Formatting, clippy with and without ROS, dependency rules, 
 	$(ENV) ruff check
 	$(ENV) ruff format --check
 
-bench: setup ## Criterion benchmarks of every stage
-	@$(ENV) cargo bench --locked
+bench: build ## Criterion benchmarks, the node's overhead, and the node beside a plain rclpy node
+	@$(ENV) scripts/bench.sh
 
 doc: setup-tools ## API documentation in target/doc
 	@$(ENV) RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items

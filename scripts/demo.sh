@@ -40,40 +40,16 @@ logs=$output/logs
 [ -f models/nanodet-g.onnx ] || fail 'no models/nanodet-g.onnx; scripts/setup.sh fetches it'
 [ -f "$video" ] || fail "no $video; scripts/demo/fetch_footage.sh fetches it"
 
-# A domain whose ports nobody on this machine holds. Domain D takes UDP ports 7400 + 250 D and up; from 102 on
-# they would lie among those that Linux hands out to anybody.
-domain_in_use() {
-    local file local_address port
-    for file in /proc/net/udp /proc/net/udp6; do
-        [ -r "$file" ] || continue
-        while read -r _ local_address _; do
-            port=$((16#${local_address##*:}))
-            if ((port >= 7400 + 250 * $1 && port < 7650 + 250 * $1)); then
-                return 0
-            fi
-        done < <(tail -n +2 "$file")
-    done
-    return 1
-}
-free_domain() {
-    local domain
-    for _ in {1..50}; do
-        domain=$((RANDOM % 101 + 1))
-        if ! domain_in_use "$domain"; then
-            printf '%s\n' "$domain"
-            return
-        fi
-    done
-    fail 'found no free ROS_DOMAIN_ID; set one'
-}
-ROS_DOMAIN_ID=${ROS_DOMAIN_ID:-$(free_domain)}
+ROS_DOMAIN_ID=${ROS_DOMAIN_ID:-$("$ROADPROOF_PYTHON" scripts/free_domain.py)}
 ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 unset ROS_LOCALHOST_ONLY ROS_STATIC_PEERS
 
 rm -rf -- "$output"
 mkdir -p -- "$logs"
 ROS_LOG_DIR=$root/$logs/ros
-export ROS_DOMAIN_ID ROS_AUTOMATIC_DISCOVERY_RANGE ROS_LOG_DIR
+# Without it, shared memory is too small for a camera image; other middleware ignores it.
+FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$root/config/fastdds.xml}
+export ROS_DOMAIN_ID ROS_AUTOMATIC_DISCOVERY_RANGE ROS_LOG_DIR FASTRTPS_DEFAULT_PROFILES_FILE
 
 pids=()
 clean_up() {
@@ -140,7 +116,7 @@ status=0
 wait "$collector" || status=$?
 
 # The node leaves when asked to, in good order.
-kill -TERM "$node"
+kill -TERM "$node" 2>/dev/null || true
 node_status=0
 wait "$node" || node_status=$?
 [ "$node_status" -eq 0 ] || ended_badly node "$node_status" "$logs/node.log"

@@ -49,18 +49,16 @@ _roadproof_env() {
     . "$deps/environment.sh"
 
     # What an earlier sourcing added, of this checkout or another, goes first.
-    if [ -n "${_ROADPROOF_ENV_DEPS:-}" ]; then
-        for variable in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH PATH ORT_DYLIB_PATH; do
-            _roadproof_without "$variable" "$_ROADPROOF_ENV_DEPS"
-        done
-    fi
+    for variable in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH PATH ORT_DYLIB_PATH; do
+        _roadproof_without "$variable" "${_ROADPROOF_ENV_DEPS:-$deps}"
+    done
     _ROADPROOF_ENV_DEPS=$deps
 
     case $_roadproof_ros_kind in
         wheels)
             if _roadproof_ros_sourced; then
-                printf 'env.sh: a ROS 2 environment is sourced, but this checkout was set up without; run %s again\n' \
-                    "scripts/setup.sh" >&2
+                printf 'env.sh: a ROS 2 environment is sourced, but this checkout was set up without one; %s\n' \
+                    'run scripts/setup.sh again, or use a shell without it' >&2
                 return 1
             fi
             ROS_DISTRO=jazzy
@@ -88,6 +86,11 @@ _roadproof_env() {
                         . "$_roadproof_ros_setup"
                         ;;
                 esac
+            fi
+            if ! _roadproof_ros_sourced; then
+                printf 'env.sh: no ROS 2 environment is sourced, and %s is not one; source yours first\n' \
+                    "$_roadproof_ros_setup" >&2
+                return 1
             fi
             unset ROADPROOF_LINK_PYTHON
             ;;

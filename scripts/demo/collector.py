@@ -22,15 +22,16 @@ import numpy as np
 import rclpy
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from drawing import Box, CameraRecorder, contact_sheet
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
-from report import Seen, problems, render, statuses, summarise, values
 from roadproof.msg import CameraHealth
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
+
+from drawing import Box, CameraRecorder, contact_sheet
+from report import Seen, problems, render, statuses, summarise, values
 
 TILES_PER_CAMERA = 3
 

@@ -66,7 +66,7 @@ def draw(frame: np.ndarray, boxes: list[Box], caption: str) -> np.ndarray:
 
 
 def place_label(image: np.ndarray, box: Box, taken: list[tuple[int, int, int, int]]) -> None:
-    """Write class and score above, below or in the box, wherever no other label is; else the score alone, or nothing."""
+    """Write class and score where no other label is: above, below, in the box; else the score alone, or nothing."""
     height, width = image.shape[:2]
     for text in (f"{box.class_name} {box.score:.2f}", f"{box.score:.2f}"):
         (text_width, text_height), _ = cv2.getTextSize(text, FONT, LABEL_SCALE, 1)

@@ -157,7 +157,12 @@ def render(summary: dict[str, Any]) -> str:
         for camera, figures in summary["cameras"].items()
     ]
     latencies = [
-        [stage, milliseconds(summary["latency_ms"][stage]["p50"]), milliseconds(summary["latency_ms"][stage]["p99"]), what]
+        [
+            stage,
+            milliseconds(summary["latency_ms"][stage]["p50"]),
+            milliseconds(summary["latency_ms"][stage]["p99"]),
+            what,
+        ]
         for stage, what in STAGES.items()
     ]
     for camera, figures in summary["cameras"].items():

@@ -50,12 +50,13 @@ quietly() {
     fi
 }
 
-# The ROS 2 environment that somebody sourced before us: the prefix that holds rcl, nothing of our own.
+# The ROS 2 environment that somebody sourced before us: the prefix that holds rcl, and neither ours nor another
+# checkout's.
 sourced_ros_prefix() {
     local prefix IFS=:
     [ -n "${ROS_DISTRO:-}" ] || return 1
     for prefix in ${AMENT_PREFIX_PATH:-}; do
-        case $prefix in "$deps"/*) continue ;; esac
+        case $prefix in "$deps"/* | "${_ROADPROOF_ENV_DEPS:-$deps}"/*) continue ;; esac
         if [ -e "$prefix/share/ament_index/resource_index/packages/rcl" ]; then
             printf '%s\n' "$prefix"
             return 0
