@@ -13,7 +13,7 @@ pub enum CorruptionError {
         found: f64,
     },
     /// A name that is none of the corruptions.
-    #[error("unknown corruption '{name}'{}; `roadproof corrupt --list` lists them all", suggestion(.nearest))]
+    #[error("unknown corruption '{name}'{}; `roadproof corrupt --list` lists them all", suggestion(*.nearest))]
     UnknownName {
         /// What was found.
         name: String,
@@ -57,6 +57,6 @@ pub enum CorruptionError {
     },
 }
 
-fn suggestion(nearest: &Option<&'static str>) -> String {
+fn suggestion(nearest: Option<&'static str>) -> String {
     nearest.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }
