@@ -24,42 +24,34 @@ pub(crate) enum Level {
 /// A status that is being put together.
 pub(crate) struct Status {
     name: String,
-    level: Level,
-    messages: Vec<String>,
+    findings: Vec<(Level, String)>,
     values: Vec<KeyValue>,
 }
 
 impl Status {
     /// `subject` is what the status is about, for example `input front`.
     pub(crate) fn new(subject: &str) -> Self {
-        Self {
-            name: format!("roadproof: {subject}"),
-            level: Level::Ok,
-            messages: Vec::new(),
-            values: Vec::new(),
-        }
+        Self { name: format!("roadproof: {subject}"), findings: Vec::new(), values: Vec::new() }
     }
 
-    /// Adds a finding. The status takes the worst level of all; findings of lower levels are left out of the
-    /// message only where there is none of a higher one.
+    /// Adds a finding. The status takes the worst level of all; its message has everything that is not OK, the worst
+    /// first, or what is OK where nothing else is found.
     pub(crate) fn report(&mut self, level: Level, message: impl Into<String>) {
-        if level > self.level {
-            self.messages.clear();
-            self.level = level;
-        }
-        if level == self.level {
-            self.messages.push(message.into());
-        }
+        self.findings.push((level, message.into()));
     }
 
     pub(crate) fn value(&mut self, key: &str, value: impl Display) {
         self.values.push(KeyValue { key: key.to_owned(), value: messages::text(&format!("{value}")) });
     }
 
-    fn finish(self, hardware_id: &str) -> DiagnosticStatus {
-        let message = if self.messages.is_empty() { "ok".to_owned() } else { self.messages.join("; ") };
+    fn finish(mut self, hardware_id: &str) -> DiagnosticStatus {
+        // Stable: findings of one level stay in the order in which they were made.
+        self.findings.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+        let level = self.findings.first().map_or(Level::Ok, |(level, _)| *level);
+        let said = self.findings.iter().filter(|(found, _)| level == Level::Ok || *found > Level::Ok);
+        let message = said.map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("; ");
         DiagnosticStatus {
-            level: self.level as u8,
+            level: level as u8,
             name: self.name,
             message: messages::text(&message),
             hardware_id: hardware_id.to_owned(),
@@ -166,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_level_wins_and_keeps_its_messages() {
+    fn the_worst_level_wins_and_everything_that_is_wrong_is_said() {
         let mut status = Status::new("input front");
         status.report(Level::Ok, "10 Hz");
         status.report(Level::Error, "a");
@@ -174,7 +166,7 @@ mod tests {
         status.report(Level::Error, "c\0");
         status.value("rate_hz", 10.5);
         let message = status.finish("rig");
-        assert_eq!((message.level, message.message.as_str()), (2, "a; c\u{fffd}"));
+        assert_eq!((message.level, message.message.as_str()), (2, "a; c\u{fffd}; b"));
         assert_eq!((message.name.as_str(), message.hardware_id.as_str()), ("roadproof: input front", "rig"));
         assert_eq!((message.values[0].key.as_str(), message.values[0].value.as_str()), ("rate_hz", "10.5"));
     }

@@ -62,8 +62,8 @@ pub fn run() -> Result<(), RosError> {
         }
     }
     let context = context()?;
-    let node = r2r::Node::create(context, "roadproof", "")?;
-    logging::install(node.logger().to_owned());
+    let mut node = r2r::Node::create(context, "roadproof", "")?;
+    logging::install(&mut node)?;
     tracing::info!("roadproof {}", env!("CARGO_PKG_VERSION"));
     let remappings = names::remappings(std::env::args());
     let mut node = node::RoadproofNode::new(node, runtime.handle().clone(), remappings)?;

@@ -160,9 +160,10 @@ impl ParameterStore {
     /// the values of the latter are kept aside only if they were never used.
     fn declare_cameras(&mut self) {
         let cameras = self.list("cameras").to_vec();
+        let prefixes = reserved_prefixes();
         self.declared.retain(|name, _| match name.split_once('.') {
-            Some((camera, suffix)) if CAMERA_SUFFIXES.contains(&suffix) => {
-                cameras.iter().any(|c| c == camera)
+            Some((prefix, suffix)) if CAMERA_SUFFIXES.contains(&suffix) => {
+                prefixes.iter().any(|p| p == prefix) || cameras.iter().any(|c| c == prefix)
             }
             _ => true,
         });
@@ -199,12 +200,15 @@ impl ParameterStore {
     }
 }
 
+/// What stands before the dot in the node's own parameters; no camera can be called so.
+fn reserved_prefixes() -> Vec<String> {
+    let specs = node_specs();
+    specs.iter().filter_map(|s| s.name.split_once('.').map(|(prefix, _)| prefix.to_owned())).collect()
+}
+
 /// Camera names become parts of topic and parameter names.
 fn check_cameras(cameras: &[String]) -> Result<(), String> {
-    let reserved: Vec<String> = node_specs()
-        .iter()
-        .filter_map(|s| s.name.split_once('.').map(|(prefix, _)| prefix.to_owned()))
-        .collect();
+    let reserved = reserved_prefixes();
     for (i, camera) in cameras.iter().enumerate() {
         let mut characters = camera.chars();
         let well_formed = characters.next().is_some_and(|c| c.is_ascii_alphabetic())
@@ -251,6 +255,19 @@ mod tests {
         assert_eq!(store.problems(), [""; 0]);
         assert_eq!(store.text("front.topic"), "/image");
         assert_eq!(store.text("front.transport"), "raw");
+    }
+
+    #[test]
+    fn declaring_cameras_withdraws_no_parameter_of_the_node() {
+        let mut store = store(&[("debug_image.max_rate_hz", V::Double(2.0))]);
+        assert_eq!(store.problems(), [""; 0]);
+        for cameras in [&["front", "rear"][..], &["rear"], &[]] {
+            let cameras = V::StringArray(cameras.iter().map(|s| (*s).to_owned()).collect());
+            store.set(&[("cameras".into(), cameras)], Phase::Unconfigured).unwrap();
+            assert!(node_specs().iter().all(|spec| store.get(&spec.name).is_some()));
+        }
+        assert_eq!(store.double("debug_image.max_rate_hz"), Some(2.0));
+        assert!(store.get("front.max_rate_hz").is_none());
     }
 
     #[test]
