@@ -9,9 +9,8 @@ const LEVELS: [f64; 5] = [32.0, 16.0, 8.0, 5.0, 3.0];
 
 /// Colour quantisation: each channel is rounded to the nearest of *n* levels, evenly spread over 0 … 255.
 ///
-/// Not in the published benchmark. *n* goes from 256 through 32, 16, 8, 5 to 3 in constant ratios. The rounded picture is
-/// blended with that of the next smaller whole *n* in proportion, since *n* itself has to be whole. Bound by one table look-up
-/// per value.
+/// Not in the published benchmark. *n* goes from 256 through 32, 16, 8, 5 to 3 in constant ratios, rounded to whole numbers.
+/// Bound by one table look-up per value.
 #[derive(Default)]
 pub(in crate::corruption) struct ColourQuantisation;
 
@@ -26,17 +25,9 @@ impl Kernel for ColourQuantisation {
         severity: Severity,
         _: &Context,
     ) -> Result<Delivery, CorruptionError> {
-        let levels = severity.interpolate_ratio(256.0, LEVELS);
-        let fine = levels.ceil();
-        let coarse_share = fine - levels;
+        let step = 255.0 / (severity.interpolate_ratio(256.0, LEVELS).round() - 1.0).max(1.0);
         let table: [u8; 256] = std::array::from_fn(|value| {
-            let value = value as f64;
-            let rounded = |levels: f64| {
-                let step = 255.0 / (levels - 1.0).max(1.0);
-                (value / step).round() * step
-            };
-            let blend = rounded(fine) * (1.0 - coarse_share) + rounded(fine - 1.0) * coarse_share;
-            blend.round().clamp(0.0, 255.0) as u8
+            ((value as f64 / step).round() * step).round().clamp(0.0, 255.0) as u8
         });
         map_pixels(picture, |pixel| *pixel = pixel.map(|value| table[usize::from(value)]));
         Ok(Delivery::Deliver)

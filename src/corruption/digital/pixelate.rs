@@ -11,6 +11,7 @@ const LEFT: [f64; 5] = [0.6, 0.5, 0.4, 0.3, 0.25];
 /// Pixelate: shrunk to *c* of width and height by averaging areas, enlarged again by repeating pixels.
 ///
 /// The reference's box filter is OpenCV's area interpolation; the nearest pixel is that under the centre, as in Pillow.
+/// Below level 1 the picture is blended with that of level 1, since nearly as many pixels as before are no small change.
 /// Bound by reading the picture once.
 #[derive(Default)]
 pub(in crate::corruption) struct Pixelate {
@@ -30,7 +31,10 @@ impl Kernel for Pixelate {
         severity: Severity,
         _: &Context,
     ) -> Result<Delivery, CorruptionError> {
-        let left = severity.interpolate(1.0, LEFT);
+        let whole = Severity::new(severity.value().max(1.0)).unwrap_or(severity);
+        let left = whole.interpolate(1.0, LEFT);
+        // In 1/256.
+        let share = (severity.value().min(1.0) * 256.0).round() as u32;
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let shrink = |side: usize| ((side as f64 * left) as usize).max(1);
         let (small_width, small_height) = (shrink(width), shrink(height));
@@ -45,7 +49,9 @@ impl Kernel for Pixelate {
                 source.map_err(|source| CorruptionError::OpenCv { corruption: "pixelate", source })?;
             for (pixel, column) in row.as_chunks_mut::<3>().0.iter_mut().zip(&self.columns) {
                 if let Some(value) = source.get(*column) {
-                    *pixel = value.0;
+                    for (old, new) in pixel.iter_mut().zip(value.0) {
+                        *old = ((u32::from(*old) * (256 - share) + u32::from(new) * share + 128) >> 8) as u8;
+                    }
                 }
             }
         }
