@@ -1,6 +1,6 @@
 //! The live node: a thin shell of ROS 2 around the pipeline.
 //!
-//! One thread owns the middleware ([`node`]), one thread computes ([`worker`]); between them lies the
+//! One thread owns the middleware (`node`), one thread computes (`worker`); between them lies the
 //! [`Mailbox`](crate::pipeline::Mailbox), in which the latest frame wins.
 
 mod active;
