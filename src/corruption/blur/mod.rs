@@ -15,7 +15,7 @@ use super::Picture;
 pub(super) use defocus::defocus_blur;
 pub(super) use gaussian::gaussian_blur;
 pub(super) use glass::glass_blur;
-pub(super) use motion::motion_blur;
+pub(super) use motion::{Tap, motion_blur, taps};
 pub(super) use zoom::zoom_blur;
 
 /// The picture as an OpenCV matrix of three channels, in place.

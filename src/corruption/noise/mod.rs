@@ -21,6 +21,7 @@ pub(super) use gaussian::gaussian_noise;
 pub(super) use impulse::impulse_noise;
 pub(super) use shot::shot_noise;
 pub(super) use speckle::speckle_noise;
+pub(super) use table::normal_quantiles;
 
 /// Rows that share one stream of random numbers; fixed, so that the bytes do not depend on the number of threads.
 const BLOCK_ROWS: usize = 16;

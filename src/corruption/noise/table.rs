@@ -8,7 +8,7 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 pub(super) const SIZE: usize = 1 << 16;
 
 /// Quantiles of the standard normal distribution at (i + ½) / 65536; they reach ±4.3 standard deviations.
-pub(super) fn normal_quantiles() -> &'static [f32] {
+pub(in crate::corruption) fn normal_quantiles() -> &'static [f32] {
     static TABLE: OnceLock<Vec<f32>> = OnceLock::new();
     TABLE.get_or_init(|| {
         let normal = Normal::standard();
