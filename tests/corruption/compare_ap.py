@@ -1,6 +1,8 @@
 """The detector's AP under our corruptions and under the reference's, on the same photographs: what counts in the end.
 
-    python tests/corruption/compare_ap.py --data ../shared/data/coco128-train --reference-python .deps/imagecorruptions/bin/python
+    python tests/corruption/compare_ap.py --data ../shared/data/coco128-train --reference-python PYTHON
+
+PYTHON is the interpreter of the environment that tests/corruption/reference_env.sh makes.
 
 Pictures and detections are kept in --work, so an interrupted run goes on where it was. Needs pycocotools and
 target/release/roadproof (or $ROADPROOF_BIN).
