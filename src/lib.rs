@@ -3,6 +3,9 @@
 //! The library is the pipeline that the live node and the offline tools share; a folder is a room, and
 //! imports point down only (see `docs/architecture.md`).
 
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare numbers that are exact by construction"))]
+
+pub mod corruption;
 pub mod detector;
 pub mod health;
 pub mod image;

@@ -12,7 +12,7 @@ use ort::session::{Session, SessionInputValue, SessionInputs};
 use ort::value::Tensor;
 use roadproof::detector::{Detector, ModelManifest, SessionOptions};
 use roadproof::image::{DecodeLimits, Encoding, ImageView};
-use roadproof::pipeline::{Frame, FramePixels, Pipeline, Processed};
+use roadproof::pipeline::{Frame, FramePixels, Pipeline, Processed, Treatment};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 720;
@@ -88,7 +88,7 @@ fn frames_allocate_nothing_of_ours() {
         for n in 0..8 {
             let frame = Frame { camera: n % 2, stamp_ns: 0, frame_id: "cam", pixels: FramePixels::Raw(view) };
             let before = counting::allocations();
-            pipeline.process(&frame, &thresholds, &mut processed).unwrap();
+            pipeline.process(&frame, Treatment::Clean, &thresholds, &mut processed).unwrap();
             let count = counting::allocations() - before;
             assert!(!processed.detections.is_empty());
             if n >= 4 {

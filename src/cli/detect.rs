@@ -8,7 +8,7 @@ use opencv::core::{Mat, MatTraitConst, Vector};
 use opencv::imgcodecs;
 use roadproof::detector::{Detector, ModelManifest, Thresholds};
 use roadproof::image::DecodeLimits;
-use roadproof::pipeline::{Annotator, Frame, FramePixels, Pipeline, Processed};
+use roadproof::pipeline::{Annotator, Frame, FramePixels, Pipeline, Processed, Treatment};
 use serde::Serialize;
 
 /// Detect objects in image files (JPEG, PNG).
@@ -109,6 +109,7 @@ impl Job<'_> {
         let annotate = self.args.annotate.as_deref().map(|folder| annotated_path(folder, path));
         self.pipeline.process_then(
             &frame,
+            Treatment::Clean,
             thresholds,
             &mut self.processed,
             |pixels, processed, detector| {

@@ -1,5 +1,6 @@
 //! One subcommand, one file.
 
+mod corrupt;
 mod detect;
 mod model;
 #[cfg(feature = "ros")]
@@ -25,6 +26,8 @@ enum Command {
     Node(node::Args),
     /// Detect objects in image files.
     Detect(detect::Args),
+    /// Corrupt an image, a folder of images or a video.
+    Corrupt(corrupt::Args),
     /// Look into a model.
     #[command(subcommand)]
     Model(model::Command),
@@ -66,6 +69,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Detect(args) => {
             log_to_stderr();
             detect::run(&args)
+        }
+        Command::Corrupt(args) => {
+            log_to_stderr();
+            corrupt::run(&args)
         }
         Command::Model(command) => {
             log_to_stderr();

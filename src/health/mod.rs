@@ -10,10 +10,12 @@
 mod aggregates;
 mod config;
 mod histogram;
+mod probe;
 mod summary;
 mod window;
 
 pub use config::{HealthError, MAX_WINDOW_BYTES, MAX_WINDOW_S, MIN_WINDOW_S, WindowConfig};
 pub use histogram::{SCORE_BINS, SUMMARY_BINS, ScoreHistogram};
+pub use probe::{ProbeWindow, WorstProbe};
 pub use summary::{CameraSummary, ClassSummary, HealthStatus, Reason, ScoreQuantiles, WindowCounters};
 pub use window::{Arrival, CameraWindow};

@@ -70,6 +70,8 @@ pub enum Stage {
     Wait,
     /// Decompression and colour conversion.
     Convert,
+    /// Copy and corruption; near zero for clean frames.
+    Corrupt,
     /// Resize and normalisation.
     Preprocess,
     /// The network.
@@ -87,9 +89,10 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in the order in which a frame meets them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Wait,
         Self::Convert,
+        Self::Corrupt,
         Self::Preprocess,
         Self::Inference,
         Self::Postprocess,
@@ -104,6 +107,7 @@ impl Stage {
         match self {
             Self::Wait => "wait",
             Self::Convert => "convert",
+            Self::Corrupt => "corrupt",
             Self::Preprocess => "preprocess",
             Self::Inference => "inference",
             Self::Postprocess => "postprocess",

@@ -183,6 +183,12 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Whether no frame waits to be taken.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lock().slots.iter().all(|slot| slot.waiting.is_none())
+    }
+
     /// Ends every [`Mailbox::take`], now and later. Frames that still wait count as stale.
     pub fn close(&self) {
         let leftover: Vec<_> = {

@@ -1,6 +1,6 @@
 //! The one way a frame goes, live or replayed.
 //!
-//! `Frame → convert → preprocess → session → decode + NMS → detections`. The node and the offline tools are
+//! `Frame → convert → [corrupt] → preprocess → session → decode + NMS → detections`. The node and the offline tools are
 //! thin shells around [`Pipeline`]: what is measured offline is what runs in the vehicle. [`Mailbox`] sits
 //! before it in the live node: one slot per camera, latest frame wins, every frame counted once.
 
@@ -14,4 +14,4 @@ pub use annotate::{AnnotateError, Annotated, Annotator};
 pub use frame::{Frame, FramePixels};
 pub use latency::{LatencySummary, LatencyWindow, Stage, StageLatencies};
 pub use mailbox::{FrameCounters, InFlight, Mailbox, Outcome, Taken};
-pub use process::{FrameTimes, Pipeline, PipelineError, Processed};
+pub use process::{Corrupt, FrameTimes, Pipeline, PipelineError, Processed, Treatment};

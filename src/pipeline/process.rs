@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use crate::corruption::{CorruptionError, Corruptor, CorruptorOptions, Delivery, FrameKey, Picture, Step};
 use crate::detector::{Detection, Detector, DetectorError, Thresholds};
 use crate::image::{CompressedDecoder, Converter, DecodeLimits, ImageError, PixelView};
 
@@ -19,6 +20,12 @@ pub enum PipelineError {
         /// How many cameras there are.
         cameras: usize,
     },
+    /// The picture cannot be corrupted as asked.
+    #[error(transparent)]
+    Corruption(#[from] CorruptionError),
+    /// The corruption that was asked for drops this frame.
+    #[error("dropped by the injected corruption")]
+    DroppedByCorruption,
     /// Preprocessing, inference or decoding failed.
     #[error(transparent)]
     Detector(#[from] DetectorError),
@@ -29,6 +36,8 @@ pub enum PipelineError {
 pub struct FrameTimes {
     /// Decompression and colour conversion; near zero for interleaved 8-bit images, which are not copied.
     pub convert: Duration,
+    /// Copy and corruption; zero for clean frames.
+    pub corrupt: Duration,
     /// Resize, padding, normalisation into the network's input tensor.
     pub preprocess: Duration,
     /// ONNX Runtime's `Session::run`.
@@ -61,14 +70,53 @@ pub struct Pipeline {
 struct Converters {
     raw: Converter,
     compressed: CompressedDecoder,
+    picture: Picture,
+    /// Corruptions of a stream remember its frames, so injected and shadow frames have one each.
+    inject: Corruptor,
+    shadow: Corruptor,
+}
+
+/// What is done to a frame before the detector sees it. Corrupted copies that only watch ([`Treatment::Shadow`]) and
+/// corrupted frames whose detections are published ([`Treatment::Inject`]) keep apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Treatment<'a> {
+    /// Nothing.
+    Clean,
+    /// The frame itself is corrupted.
+    Inject(Corrupt<'a>),
+    /// A copy is corrupted, to see what the detector makes of it.
+    Shadow(Corrupt<'a>),
+}
+
+/// How a frame is corrupted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Corrupt<'a> {
+    /// Applied in order.
+    pub steps: &'a [Step],
+    /// Index of the frame in the camera's stream, counted from 0; with the seed it decides all randomness.
+    pub index: u64,
 }
 
 impl Pipeline {
     /// Wraps a loaded detector, for frames of `cameras` cameras.
     #[must_use]
     pub fn new(detector: Detector, cameras: usize, limits: DecodeLimits) -> Self {
-        let converters = |_| Converters { raw: Converter::new(), compressed: CompressedDecoder::new(limits) };
+        let converters = |_| Converters {
+            raw: Converter::new(),
+            compressed: CompressedDecoder::new(limits),
+            picture: Picture::default(),
+            inject: Corruptor::new(CorruptorOptions::default()),
+            shadow: Corruptor::new(CorruptorOptions::default()),
+        };
         Self { detector, converters: (0..cameras).map(converters).collect() }
+    }
+
+    /// Sets how frames are corrupted; the corruptions start anew.
+    pub fn set_corruptor_options(&mut self, options: CorruptorOptions) {
+        for converters in &mut self.converters {
+            converters.inject = Corruptor::new(options);
+            converters.shadow = Corruptor::new(options);
+        }
     }
 
     /// The detector inside.
@@ -80,17 +128,19 @@ impl Pipeline {
     /// Runs one frame through all stages, into `out`.
     ///
     /// # Errors
-    /// The frame cannot be decoded or converted, or the detector fails; `out` then holds no detections.
+    /// The frame cannot be decoded or converted, its corruption fails or drops it, or the detector fails; `out` then
+    /// holds no detections.
     pub fn process(
         &mut self,
         frame: &Frame<'_>,
+        treatment: Treatment<'_>,
         thresholds: &Thresholds,
         out: &mut Processed,
     ) -> Result<(), PipelineError> {
-        self.process_then(frame, thresholds, out, |_, _, _| ())
+        self.process_then(frame, treatment, thresholds, out, |_, _, _| ())
     }
 
-    /// Like [`Pipeline::process`], and lets `inspect` look at the converted pixels while they are at hand
+    /// Like [`Pipeline::process`], and lets `inspect` look at the pixels that the detector saw while they are at hand
     /// (a debug image, image quality), so that nothing is converted twice.
     ///
     /// # Errors
@@ -98,6 +148,7 @@ impl Pipeline {
     pub fn process_then<R>(
         &mut self,
         frame: &Frame<'_>,
+        treatment: Treatment<'_>,
         thresholds: &Thresholds,
         out: &mut Processed,
         inspect: impl FnOnce(&PixelView<'_>, &Processed, &Detector) -> R,
@@ -116,14 +167,42 @@ impl Pipeline {
             FramePixels::Pixels(pixels) => pixels,
         };
         let convert = start.elapsed();
+        let pixels = match treatment {
+            Treatment::Clean => pixels,
+            Treatment::Inject(corrupt) => {
+                corrupted(&mut converters.picture, &mut converters.inject, &pixels, frame, corrupt)?
+            }
+            Treatment::Shadow(corrupt) => {
+                corrupted(&mut converters.picture, &mut converters.shadow, &pixels, frame, corrupt)?
+            }
+        };
+        let corrupt = start.elapsed().saturating_sub(convert);
         (out.width, out.height) = (pixels.width(), pixels.height());
         let stages = self.detector.detect(&pixels, thresholds, &mut out.detections)?;
         out.times = FrameTimes {
             convert,
+            corrupt,
             preprocess: stages.preprocess,
             inference: stages.inference,
             postprocess: stages.postprocess,
         };
         Ok(inspect(&pixels, out, &self.detector))
+    }
+}
+
+/// A corrupted copy of `pixels`, in `picture`.
+fn corrupted<'a>(
+    picture: &'a mut Picture,
+    corruptor: &mut Corruptor,
+    pixels: &PixelView<'_>,
+    frame: &Frame<'_>,
+    corrupt: Corrupt<'_>,
+) -> Result<PixelView<'a>, PipelineError> {
+    picture.assign(pixels)?;
+    let camera = u32::try_from(frame.camera).unwrap_or(u32::MAX);
+    let key = FrameKey { camera, index: corrupt.index, stamp_ns: frame.stamp_ns };
+    match corruptor.corrupt(picture, corrupt.steps, key)? {
+        Delivery::Deliver => Ok(picture.view()?),
+        Delivery::Drop => Err(PipelineError::DroppedByCorruption),
     }
 }

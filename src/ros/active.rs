@@ -15,14 +15,17 @@ use crate::pipeline::{FrameCounters, Pipeline};
 use super::camera::CameraInput;
 use super::configure::{self, Loaded};
 use super::diagnostics::{self, Level, Status};
+use super::injection::{self, Injection};
 use super::messages::{self, HealthContext};
 use super::names;
 use super::parameters::{LiveConfig, NodeConfig};
-use super::worker::{Live, Outputs, Shared, Worker, lock};
+use super::run::Outputs;
+use super::worker::{Live, Shared, Worker, lock, now_ns};
 
 struct CameraOutputs {
     detections: Publisher<Detection2DArray>,
     debug_image: Publisher<Image>,
+    debug_corrupted: Publisher<Image>,
     health: Publisher<CameraHealth>,
 }
 
@@ -61,13 +64,17 @@ impl Configured {
                     detections: node.create_publisher(&of("detections"), QosProfile::default())?,
                     debug_image: node
                         .create_publisher(&of("debug/image"), QosProfile::default().keep_last(1))?,
+                    debug_corrupted: node
+                        .create_publisher(&of("debug/corrupted"), QosProfile::default().keep_last(1))?,
                     health: node.create_publisher(&of("health"), QosProfile::default())?,
                 })
             };
             outputs.push(create(node).map_err(failed)?);
         }
         let reported = vec![FrameCounters::default(); inputs.len()];
-        let live = Arc::new(Live { config: live, thresholds });
+        // What is armed begins when the node is activated.
+        let live =
+            Arc::new(Live { injection: Injection::new(&live.corruption, 0)?, config: live, thresholds });
         Ok((Self { config, info, defaults, live, inputs, outputs, reported }, pipeline))
     }
 
@@ -77,14 +84,33 @@ impl Configured {
         for outputs in self.outputs {
             node.destroy_publisher(outputs.detections);
             node.destroy_publisher(outputs.debug_image);
+            node.destroy_publisher(outputs.debug_corrupted);
             node.destroy_publisher(outputs.health);
         }
     }
 
     /// Puts settings in force that may change live.
-    pub(crate) fn set_live(&mut self, live: LiveConfig, shared: Option<&Shared>) -> Result<(), String> {
+    pub(crate) fn set_live(
+        &mut self,
+        live: LiveConfig,
+        now_ns: i64,
+        shared: Option<&Shared>,
+    ) -> Result<(), String> {
         let thresholds = configure::thresholds(&self.defaults, &live, &self.info.class_names)?;
-        self.live = Arc::new(Live { config: live, thresholds });
+        let (old, new) = (&self.live.config.corruption, &live.corruption);
+        // A campaign that goes on is not started over because something else changed.
+        let injection = if (&old.inject, old.options.seed) == (&new.inject, new.options.seed) {
+            self.live.injection.clone()
+        } else {
+            let injection = Injection::new(new, now_ns)?;
+            if let Some(injection) = &injection {
+                tracing::warn!("injecting {}", injection.describe());
+            } else {
+                tracing::info!("nothing is injected any more");
+            }
+            injection
+        };
+        self.live = Arc::new(Live { config: live, thresholds, injection });
         if let Some(shared) = shared {
             shared.set_live(Arc::clone(&self.live));
         }
@@ -98,6 +124,18 @@ impl Configured {
         clock: &Arc<Mutex<Clock>>,
         pipeline: Box<Pipeline>,
     ) -> Result<Worker, (Option<Box<Pipeline>>, String)> {
+        let armed = Injection::new(&self.live.config.corruption, now_ns(clock));
+        match armed {
+            Ok(injection) => {
+                if let Some(injection) = &injection {
+                    tracing::warn!("injecting {}", injection.describe());
+                }
+                let Live { config, thresholds, .. } = &*self.live;
+                let (config, thresholds) = (config.clone(), thresholds.clone());
+                self.live = Arc::new(Live { config, thresholds, injection });
+            }
+            Err(error) => return Err((Some(pipeline), error)),
+        }
         let shared = match self.shared(clock) {
             Ok(shared) => Arc::new(shared),
             Err(error) => return Err((Some(pipeline), error)),
@@ -109,9 +147,11 @@ impl Configured {
             }
         }
         self.reported.fill(FrameCounters::default());
-        let outputs = self.outputs.iter().map(|outputs| Outputs {
+        let outputs = self.config.cameras.iter().zip(&self.outputs).map(|(camera, outputs)| Outputs {
+            name: camera.name.clone(),
             detections: outputs.detections.clone(),
             debug_image: outputs.debug_image.clone(),
+            debug_corrupted: outputs.debug_corrupted.clone(),
         });
         Worker::start(pipeline, shared, outputs.collect())
             .map_err(|error| (None, format!("cannot start the worker thread: {error}")))
@@ -169,6 +209,7 @@ impl Configured {
                 *before = counters;
             }
         }
+        statuses.push(self.injection_status(shared));
         statuses.push(diagnostics::model(&self.info));
         let mut latencies = lock(&shared.latencies);
         statuses.push(diagnostics::inference(&self.info, &mut latencies, totals, last_error.as_deref()));
@@ -200,6 +241,9 @@ impl Configured {
             thresholds: &self.live.thresholds,
             counters,
             input_rate_hz,
+            injected: &state.injected,
+            probes: &state.probes,
+            probed: &self.live.config.corruption.shadow,
             last_frame_age_s,
         };
         let message = messages::camera_health(&state.health, &context);
@@ -209,6 +253,33 @@ impl Configured {
             tracing::warn!("health could not be published: {error}");
         }
         Some(status)
+    }
+
+    /// What is injected now, and what shadow copies cost.
+    fn injection_status(&self, shared: &Shared) -> Status {
+        let mut status = Status::new("injection");
+        let mut any = false;
+        for (camera, input) in self.inputs.iter().enumerate() {
+            let injected = shared.camera(camera).map(|state| injection::describe(&state.injected));
+            let injected = injected.unwrap_or_default();
+            status.value(&format!("injected.{}", input.config.name), &injected);
+            any |= !injected.is_empty();
+        }
+        match &self.live.injection {
+            Some(injection) => {
+                let state = if any { "INJECTING" } else { "armed, injecting nothing now" };
+                status.report(Level::Warn, format!("{state}: {}", injection.describe()));
+            }
+            None => status.report(Level::Ok, "off"),
+        }
+        status.value("armed", self.live.injection.is_some());
+        status.value("seed", self.live.config.corruption.options.seed);
+        let shadow = *lock(&shared.shadow);
+        status.value("shadow", injection::describe(&self.live.config.corruption.shadow));
+        status.value("shadow_copies", shadow.runs);
+        status.value("shadow_skipped", shadow.skipped);
+        status.value("shadow_share", format!("{:.4}", shadow.share));
+        status
     }
 
     fn input_status(

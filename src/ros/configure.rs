@@ -87,7 +87,7 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
 }
 
 /// A relative path that is not in the working directory is looked up where packages install their models.
-fn locate(model: &Path) -> PathBuf {
+pub(crate) fn locate(model: &Path) -> PathBuf {
     if model.is_absolute() || model.exists() {
         return model.to_owned();
     }

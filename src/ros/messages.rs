@@ -6,9 +6,15 @@ use r2r::roadproof::msg::{CameraHealth, ClassHealth};
 use r2r::std_msgs::msg::Header;
 use r2r::vision_msgs::msg::{Detection2D, Detection2DArray, ObjectHypothesisWithPose};
 
+use crate::corruption::Step;
 use crate::detector::{Detection, Thresholds};
-use crate::health::{CameraWindow, ClassSummary, HealthStatus};
+use crate::health::{CameraWindow, ClassSummary, HealthStatus, ProbeWindow};
 use crate::pipeline::FrameCounters;
+
+use super::injection::describe;
+
+/// Clean detections of a class from which a probe's retention is reported.
+const MIN_PROBE_SUPPORT: u32 = 10;
 
 /// A point in time as a message; times before 1970 or after 2106 do not fit and are clamped.
 pub(crate) fn time(ns: i64) -> Time {
@@ -98,6 +104,10 @@ pub(crate) struct HealthContext<'a> {
     pub(crate) thresholds: &'a Thresholds,
     pub(crate) counters: FrameCounters,
     pub(crate) input_rate_hz: f64,
+    pub(crate) injected: &'a [Step],
+    pub(crate) probes: &'a ProbeWindow,
+    /// The corruptions that the probes are indexed by.
+    pub(crate) probed: &'a [Step],
     pub(crate) last_frame_age_s: f64,
 }
 
@@ -127,6 +137,8 @@ pub(crate) fn camera_health(window: &CameraWindow, context: &HealthContext<'_>) 
         processing_rate: summary.frame_rate_hz as f32,
         last_frame_age_s: context.last_frame_age_s as f32,
         low_score: context.thresholds.low_score,
+        injection: !context.injected.is_empty(),
+        corruption: describe(context.injected),
         image_noise: unknown,
         image_sharpness: unknown,
         image_brightness: unknown,
@@ -153,6 +165,7 @@ fn class_health(
 ) -> Option<ClassHealth> {
     let summary: ClassSummary = window.class_summary(class_id)?;
     let (status, needs_reason) = status_code(summary.status);
+    let probe = context.probes.worst(class_id, MIN_PROBE_SUPPORT);
     let unknown = f32::NAN;
     Some(ClassHealth {
         class_id,
@@ -185,8 +198,11 @@ fn class_health(
         estimated_ap: unknown,
         estimated_ap_low: unknown,
         estimated_ap_high: unknown,
-        probe_retention: unknown,
-        probe_corruption: String::new(),
+        probe_retention: probe.map_or(unknown, |worst| worst.retention as f32),
+        probe_corruption: probe
+            .and_then(|worst| context.probed.get(worst.corruption))
+            .map(Step::to_string)
+            .unwrap_or_default(),
     })
 }
 

@@ -6,7 +6,9 @@
 mod active;
 mod camera;
 mod configure;
+mod debug_image;
 mod diagnostics;
+mod injection;
 mod lifecycle;
 mod logging;
 mod messages;
@@ -15,6 +17,7 @@ mod native;
 mod node;
 mod parameters;
 mod qos;
+mod run;
 mod worker;
 
 use std::panic::AssertUnwindSafe;

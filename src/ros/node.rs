@@ -141,9 +141,12 @@ impl RoadproofNode {
         };
         let changed = next.set(changes, phase)?;
         let live = LiveConfig::from_parameters(&next)?;
+        let now_ns = self.now_ns();
         match &mut self.stage {
-            Stage::Inactive { configured, .. } => configured.set_live(live, None)?,
-            Stage::Active { configured, worker } => configured.set_live(live, Some(&worker.shared))?,
+            Stage::Inactive { configured, .. } => configured.set_live(live, now_ns, None)?,
+            Stage::Active { configured, worker } => {
+                configured.set_live(live, now_ns, Some(&worker.shared))?;
+            }
             Stage::Unconfigured | Stage::Configuring { .. } | Stage::Finalized => {}
         }
         self.store = next;

@@ -7,6 +7,7 @@ use crate::detector::{Fallback, Provider, ProviderPolicy};
 use crate::ros::qos::{DurabilityRequest, ReliabilityRequest};
 
 use super::ParameterStore;
+use super::corruption::CorruptionConfig;
 
 /// How a camera's images are transported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub(crate) struct LiveConfig {
     pub(crate) stale_after: Duration,
     /// Least time between two debug images of a camera; `None`: no debug images.
     pub(crate) debug_image_period: Option<Duration>,
+    pub(crate) corruption: CorruptionConfig,
     /// Least time between two processed frames, per camera in the order of `cameras`.
     pub(crate) min_periods: Vec<Duration>,
 }
@@ -110,6 +112,7 @@ impl LiveConfig {
             low_score_threshold: score("low_score_threshold").unwrap_or_default(),
             max_age: (!max_age.is_zero()).then_some(max_age),
             stale_after: millis("stale_after_ms"),
+            corruption: CorruptionConfig::from_parameters(store)?,
             debug_image_period: store.double("debug_image.max_rate_hz").filter(|hz| *hz > 0.0).map(period),
             min_periods: store
                 .list("cameras")
