@@ -35,10 +35,18 @@ pub(in crate::corruption) fn shot_noise() -> ShotNoise {
     ShotNoise::default()
 }
 
+/// Photons for white; those of level 1 below it.
+fn photons(severity: Severity) -> f64 {
+    let severity = Severity::new(severity.value().max(1.0)).unwrap_or(severity);
+    let photons = severity.interpolate(0.0, PHOTONS.map(|c| c.sqrt().recip())).powi(-2);
+    // Where fractions are cut off, a published number must not be missed by a hair.
+    let whole = photons.round();
+    if (photons - whole).abs() < 1e-6 { whole } else { photons }
+}
+
 impl ShotNoise {
     fn prepare(&mut self, severity: Severity) {
-        let spread = Severity::new(severity.value().max(1.0)).unwrap_or(severity);
-        let photons = spread.interpolate(0.0, PHOTONS.map(|c| c.sqrt().recip())).powi(-2);
+        let photons = photons(severity);
         let scale = severity.value().min(1.0);
         self.start.clear();
         self.thresholds.clear();
