@@ -5,7 +5,7 @@
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${message_files})
 set(message_hash "")
 foreach(file IN LISTS message_files)
-  file(SHA256 ${file} hash)
+  file(SHA256 ${CMAKE_CURRENT_SOURCE_DIR}/${file} hash)
   string(APPEND message_hash ${hash})
 endforeach()
 string(SHA256 message_hash ${message_hash})
