@@ -84,7 +84,14 @@ corruptions! {
     Spatter "spatter" Weather false "Drops or mud on the lens.";
     Saturate "saturate" Digital false "Colours too weak or too strong.";
     LowLight "low_light" Camera false "A dark scene, amplified: photon and read noise in the raw domain.";
+    Overexposure "overexposure" Camera false "Exposure too long: highlights clip.";
+    SunGlare "sun_glare" Camera false "The sun in the picture: bloom, veiling glare and ghosts.";
     Rain "rain" Weather false "Falling rain: streaks and a veil.";
+    LensDirt "lens_dirt" Camera false "Dust and mud on the lens, out of focus.";
+    WaterDrops "water_drops" Camera false "Drops of water on the lens that refract the scene.";
+    DeadPixels "dead_pixels" Camera false "Pixels and columns that are stuck.";
+    Banding "banding" Camera false "Rows brighter and darker under flickering lamps, and fixed-pattern noise.";
+    NightMotion "night_motion" Camera false "A dark scene in which bright lamps draw trails.";
     ColourQuantisation "colour_quantisation" Digital false "Too few levels per channel.";
     FrameFreeze "frame_freeze" Stream false "The last picture again and again.";
     FrameDrop "frame_drop" Stream false "Frames that never arrive.";

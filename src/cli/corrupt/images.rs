@@ -53,7 +53,7 @@ pub(super) fn write(picture: &Picture, path: &Path) -> anyhow::Result<()> {
 
 /// Corrupts one image, or all of a folder in the order of their names.
 pub(super) fn corrupt(args: &Args, input: &Path, output: &Path) -> anyhow::Result<ExitCode> {
-    let files = if input.is_dir() { folder(input)? } else { vec![input.to_owned()] };
+    let (files, others) = if input.is_dir() { folder(input)? } else { (vec![input.to_owned()], 0) };
     if input.is_dir() {
         std::fs::create_dir_all(output)
             .with_context(|| format!("cannot make the folder {}", output.display()))?;
@@ -88,24 +88,30 @@ pub(super) fn corrupt(args: &Args, input: &Path, output: &Path) -> anyhow::Resul
     }
     bar.finish_and_clear();
     eprintln!("{} of {} images written, {dropped} dropped", files.len() - failures - dropped, files.len());
+    if others > 0 {
+        eprintln!("{others} other files and folders in {} were left alone", input.display());
+    }
     if failures > 0 {
         bail!("{failures} of {} images could not be used", files.len());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn folder(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+/// The images of a folder in the order of their names, and how many other entries there are.
+fn folder(path: &Path) -> anyhow::Result<(Vec<PathBuf>, usize)> {
     let entries = std::fs::read_dir(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let mut files = Vec::new();
+    let (mut files, mut others) = (Vec::new(), 0);
     for entry in entries {
         let file = entry?.path();
         if is_image(&file) {
             files.push(file);
+        } else {
+            others += 1;
         }
     }
     files.sort();
     if files.is_empty() {
         bail!("{} holds no images (.jpg, .jpeg, .png)", path.display());
     }
-    Ok(files)
+    Ok((files, others))
 }

