@@ -5,7 +5,7 @@ use crate::corruption::engine::{Delivery, Kernel};
 use crate::corruption::{CorruptionError, Picture, Severity};
 
 use super::disc::{Disc, Profile};
-use super::fixed::{FRACTION_BITS, ONE, TILE, fraction, grey, lost, scaled};
+use super::fixed::{FRACTION_BITS, ONE, TILE, Tile, convert, fraction, grey, lost, scaled, tile};
 use super::rounding;
 use super::separable::{Border, Separable, Weights};
 
@@ -149,10 +149,7 @@ impl Strip<'_> {
         for y in 0..rows + 2 * reach {
             let (above, next) = below.split_at_mut((y + 1) * stride);
             let above = above.get(y * stride..).unwrap_or_default();
-            let row = row_at(y).get(first..).unwrap_or_default();
-            for ((to, above), value) in next.iter_mut().zip(above).zip(row) {
-                *to = above.wrapping_add(*value);
-            }
+            add_rows(above, row_at(y).get(first..).unwrap_or_default(), next);
         }
         let out = out.chunks_exact_mut(length).filter_map(|row| row.get_mut(first..));
         for (y, out) in out.enumerate() {
@@ -161,32 +158,58 @@ impl Strip<'_> {
             for profile in self.profiles {
                 let widest = profile.distances.last().copied().unwrap_or(0) * 3;
                 let columns = self.margin - widest..self.margin + STRIP + widest;
+                let runs = runs.get_mut(columns.clone()).unwrap_or_default();
                 for (i, (half, weight)) in profile.runs.iter().enumerate() {
                     let at = |row: usize| below.get(row * stride..(row + 1) * stride)?.get(columns.clone());
-                    let (Some(top), Some(bottom)) = (at(y + reach - half), at(y + reach + half + 1)) else { continue };
-                    let runs = runs.get_mut(columns.clone()).unwrap_or_default();
-                    let run = |top: &u16, bottom: &u16| scaled(bottom.wrapping_sub(*top), *weight);
-                    for ((to, top), bottom) in runs.iter_mut().zip(top).zip(bottom) {
-                        *to = if i == 0 { run(top, bottom) } else { to.wrapping_add(run(top, bottom)) };
+                    if let (Some(top), Some(bottom)) = (at(y + reach - half), at(y + reach + half + 1)) {
+                        if i == 0 {
+                            put_runs(top, bottom, *weight, runs);
+                        } else {
+                            add_runs(top, bottom, *weight, runs);
+                        }
                     }
                 }
-                for (tile, sums) in sums.iter_mut().enumerate() {
-                    add(profile, runs, self.margin + tile * TILE, sums);
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    add_columns(profile, runs, widest + i * TILE, sums);
                 }
             }
-            for (to, sum) in out.iter_mut().zip(sums.iter().flatten()) {
-                *to = grey(*sum);
-            }
+            convert(sums.as_flattened(), out, grey);
         }
     }
 }
 
-/// Adds the columns of a profile on both sides to a tile.
-fn add(profile: &Profile, runs: &[u16], centre: usize, sums: &mut [u16; TILE]) {
-    let mut sum = *sums;
+// What follows is not inlined, so that the compiler knows that nothing overlaps, and vectorises.
+
+#[inline(never)]
+fn add_rows(a: &[u16], b: &[u16], out: &mut [u16]) {
+    for ((to, a), b) in out.iter_mut().zip(a).zip(b) {
+        *to = a.wrapping_add(*b);
+    }
+}
+
+/// Weighted runs, from the sums down the columns above and below.
+#[inline(never)]
+fn put_runs(top: &[u16], bottom: &[u16], weight: u16, out: &mut [u16]) {
+    for ((to, top), bottom) in out.iter_mut().zip(top).zip(bottom) {
+        *to = scaled(bottom.wrapping_sub(*top), weight);
+    }
+}
+
+/// The same, added.
+#[inline(never)]
+fn add_runs(top: &[u16], bottom: &[u16], weight: u16, out: &mut [u16]) {
+    for ((to, top), bottom) in out.iter_mut().zip(top).zip(bottom) {
+        *to = to.wrapping_add(scaled(bottom.wrapping_sub(*top), weight));
+    }
+}
+
+/// Adds the columns of a profile on both sides of `centre` to a tile.
+#[inline(never)]
+fn add_columns(profile: &Profile, runs: &[u16], centre: usize, out: &mut Tile) {
+    let mut sums = *out;
     let mut add = |start: usize| {
-        if let Some(values) = runs.get(start..).and_then(|values| values.first_chunk::<TILE>()) {
-            for (sum, value) in sum.iter_mut().zip(values) {
+        if let Some(values) = tile(runs, start) {
+            for (sum, value) in sums.iter_mut().zip(values) {
                 *sum = sum.wrapping_add(*value);
             }
         }
@@ -197,7 +220,7 @@ fn add(profile: &Profile, runs: &[u16], centre: usize, sums: &mut [u16; TILE]) {
             add(centre + distance * 3);
         }
     }
-    *sums = sum;
+    *out = sums;
 }
 
 const _: () = assert!(ONE == 128 && STRIP.is_multiple_of(TILE));

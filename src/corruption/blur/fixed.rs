@@ -20,6 +20,40 @@ pub(super) fn scaled(value: u16, weight: u16) -> u16 {
     ((u32::from(value) * u32::from(weight)) >> 16) as u16
 }
 
+/// A tile of values.
+pub(super) type Tile = [u16; TILE];
+
+/// The tile that starts at an index.
+#[inline]
+pub(super) fn tile(values: &[u16], start: usize) -> Option<&Tile> {
+    values.get(start..)?.first_chunk()
+}
+
+/// Adds `values` × `weight` / 65536.
+#[inline]
+pub(super) fn add_tile(sums: &mut Tile, values: &Tile, weight: u16) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum = sum.wrapping_add(scaled(*value, weight));
+    }
+}
+
+/// Adds (`a` + `b`) × `weight` / 65536.
+#[inline]
+pub(super) fn add_tiles(sums: &mut Tile, a: &Tile, b: &Tile, weight: u16) {
+    for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+        *sum = sum.wrapping_add(scaled(a.wrapping_add(*b), weight));
+    }
+}
+
+/// Makes something else of all values.
+// Not inlined, so that the compiler knows that nothing overlaps, and vectorises.
+#[inline(never)]
+pub(super) fn convert<T>(values: &[u16], out: &mut [T], convert: impl Fn(u16) -> T) {
+    for (to, from) in out.iter_mut().zip(values) {
+        *to = convert(*from);
+    }
+}
+
 /// The nearest weight; 1 itself is out of range by a hair.
 pub(super) fn weight(share: f64) -> u16 {
     (share * 65536.0).round().clamp(0.0, 65535.0) as u16

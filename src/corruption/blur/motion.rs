@@ -5,7 +5,7 @@ use crate::corruption::context::Context;
 use crate::corruption::engine::{Delivery, Kernel};
 use crate::corruption::{CorruptionError, Picture, Severity};
 
-use super::fixed::{FRACTION_BITS, TILE, fraction, grey, lost, scaled, weight};
+use super::fixed::{FRACTION_BITS, TILE, add_tile, convert, fraction, grey, lost, scaled, tile, weight};
 use super::rounding;
 use super::separable::Border;
 
@@ -107,15 +107,11 @@ impl MotionBlur {
                     for (tap, weight) in taps.iter().zip(&weights) {
                         let row = Border::Repeat.index(y + tap.dy as isize, height) * stride;
                         let column = first + (margin as isize + tap.dx as isize) as usize * 3;
-                        let values = rows.get(row + column..).and_then(|values| values.first_chunk::<TILE>());
-                        let Some(values) = values else { continue };
-                        for (sum, value) in sums.iter_mut().zip(values) {
-                            *sum = sum.wrapping_add(scaled(*value, *weight));
+                        if let Some(values) = tile(rows, row + column) {
+                            add_tile(&mut sums, values, *weight);
                         }
                     }
-                    for (to, sum) in out.get_mut(first..).unwrap_or_default().iter_mut().zip(sums) {
-                        *to = grey(sum);
-                    }
+                    convert(&sums, out.get_mut(first..).unwrap_or_default(), grey);
                 }
             }
         });

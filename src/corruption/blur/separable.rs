@@ -2,7 +2,7 @@ use rayon::prelude::*;
 
 use crate::corruption::Picture;
 
-use super::fixed::{FRACTION_BITS, ONE, TILE, lost, scaled, weight};
+use super::fixed::{FRACTION_BITS, TILE, Tile, add_tile, add_tiles, convert, lost, scaled, tile, weight};
 
 /// Rows that one thread works on at a time.
 const BLOCK_ROWS: usize = 16;
@@ -121,15 +121,14 @@ impl Separable {
                 border.fill(line, reach, width);
                 for (i, out) in out.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
                     let centre = i * TILE + reach * 3;
-                    let at = |k: usize| (line.get(centre - 3 * k..), line.get(centre + 3 * k..));
-                    sum(weights, weights.lost[0], at, out);
+                    sum(weights, weights.lost[0], line, |k| [centre - 3 * k, centre + 3 * k], out);
                 }
             }
         });
     }
 
     /// Filters what was filtered along rows along columns: the values of `out` at `columns` of its rows, which are
-    /// `out_stride` long, become `convert` of the sums.
+    /// `out_stride` long, become `make` of the sums.
     #[expect(clippy::too_many_arguments, reason = "where from, where to and what with; a struct of them would be used once")]
     pub(super) fn filter_down<T: Send>(
         &self,
@@ -139,50 +138,38 @@ impl Separable {
         out: &mut [T],
         out_stride: usize,
         columns: std::ops::Range<usize>,
-        convert: impl Fn(u16) -> T + Sync,
+        make: impl Fn(u16) -> T + Sync,
     ) {
         let stride = self.along.len() / height;
         out.par_chunks_mut(out_stride * BLOCK_ROWS).enumerate().for_each(|(block, out)| {
             // Tile by tile, so that the rows around stay in the first-level cache.
             for (tile, first) in (0..columns.len()).step_by(TILE).enumerate() {
-                for (i, row) in out.chunks_exact_mut(out_stride).enumerate() {
+                for (i, out) in out.chunks_exact_mut(out_stride).enumerate() {
                     let y = (block * BLOCK_ROWS + i) as isize;
-                    let row_at = |y: isize| {
-                        self.along.get(border.index(y, height) * stride + tile * TILE..)
-                    };
-                    let at = |k: usize| (row_at(y - k as isize), row_at(y + k as isize));
+                    let row = |y: isize| border.index(y, height) * stride + tile * TILE;
+                    let at = |k: usize| [row(y - k as isize), row(y + k as isize)];
                     let mut sums = [0; TILE];
-                    sum(weights, weights.lost[1], at, &mut sums);
-                    let row = row.get_mut(columns.start + first..columns.end).unwrap_or_default();
-                    for (to, from) in row.iter_mut().zip(sums) {
-                        *to = convert(from);
-                    }
+                    sum(weights, weights.lost[1], &self.along, at, &mut sums);
+                    let out = out.get_mut(columns.start + first..columns.end).unwrap_or_default();
+                    convert(&sums, out, &make);
                 }
             }
         });
     }
 }
 
-/// Sums up a tile; `at` gives where the values at a distance to both sides begin.
-#[inline]
-fn sum<'a>(
-    weights: &Weights,
-    start: u16,
-    at: impl Fn(usize) -> (Option<&'a [u16]>, Option<&'a [u16]>),
-    out: &mut [u16; TILE],
-) {
-    let tile = |values: Option<&'a [u16]>| values.and_then(|values| values.first_chunk::<TILE>());
+/// Sums up a tile of `values`; `at` gives where in them those at a distance to both sides begin.
+// Not inlined, so that the compiler knows that `values` and `out` do not overlap, and vectorises.
+#[inline(never)]
+fn sum(weights: &Weights, start: u16, values: &[u16], at: impl Fn(usize) -> [usize; 2], out: &mut Tile) {
     let mut sums = [start; TILE];
-    if let Some(centre) = tile(at(0).0) {
-        for (sum, value) in sums.iter_mut().zip(centre) {
-            *sum = sum.wrapping_add(scaled(*value, weights.centre));
-        }
+    if let Some(centre) = tile(values, at(0)[0]) {
+        add_tile(&mut sums, centre, weights.centre);
     }
-    for (k, side) in weights.sides.iter().enumerate() {
-        let (before, after) = at(k + 1);
-        let (Some(before), Some(after)) = (tile(before), tile(after)) else { continue };
-        for ((sum, a), b) in sums.iter_mut().zip(before).zip(after) {
-            *sum = sum.wrapping_add(scaled(a.wrapping_add(*b), *side));
+    for (k, side) in (1..).zip(&weights.sides) {
+        let [before, after] = at(k);
+        if let (Some(before), Some(after)) = (tile(values, before), tile(values, after)) {
+            add_tiles(&mut sums, before, after, *side);
         }
     }
     *out = sums;

@@ -42,7 +42,8 @@ impl Kernel for ElasticTransform {
     ) -> Result<Delivery, CorruptionError> {
         let (width, height) = (picture.width() as usize, picture.height() as usize);
         let (across, down) = (Axis::new(width), Axis::new(height));
-        let reach = 0.005 * height as f64 * severity.interpolate(0.0, ALPHA);
+        // In 1/256 pixels.
+        let reach = 256.0 * 0.005 * height as f64 * severity.interpolate(0.0, ALPHA);
         for (axis, field) in (0..).zip(&mut self.fields) {
             field.draw(&across, &down, reach, |row| context.rng(2 * row + axis));
         }
@@ -64,10 +65,10 @@ impl Kernel for ElasticTransform {
                 let out = out.as_chunks_mut::<3>().0.iter_mut();
                 for (x, (to, (left, share))) in out.zip(&places).enumerate() {
                     let at = |row: &[f32]| match row.get(*left..) {
-                        Some([a, b, ..]) => a + (b - a) * share,
-                        _ => 0.0,
+                        Some([a, b, ..]) => (a + (b - a) * share) as i32,
+                        _ => 0,
                     };
-                    *to = view.at(x as f32 + at(dx), y as f32 + at(dy), rounding);
+                    *to = view.at((x << 8) as i32 + at(dx), (y << 8) as i32 + at(dy), rounding);
                 }
             }
         });
@@ -83,16 +84,14 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    /// The value between pixels, bilinearly interpolated.
+    /// The value at a place in 1/256 pixels, bilinearly interpolated.
     #[inline]
-    fn at(&self, x: f32, y: f32, rounding: u16) -> [u8; 3] {
-        let (left, top) = (x.floor(), y.floor());
-        let part = |at: f32, floor: f32| ((at - floor) * 256.0) as u32;
-        let (right, low) = (part(x, left), part(y, top));
+    fn at(&self, x: i32, y: i32, rounding: u16) -> [u8; 3] {
+        let (left, top) = (x >> 8, y >> 8);
+        let (right, low) = ((x & 0xff) as u32, (y & 0xff) as u32);
         let weigh = |a: u32, b: u32| (a * b).min(65535) as u16;
         let upper_weights = pair_weights(weigh(256 - right, 256 - low), weigh(right, 256 - low));
         let lower_weights = pair_weights(weigh(256 - right, low), weigh(right, low));
-        let (left, top) = (left as i32, top as i32);
         let (upper, lower) = (self.pair(left, top), self.pair(left, top + 1));
         let mut sums = [0; LANES];
         add_scaled(&mut sums, &upper, &upper_weights);
@@ -141,10 +140,10 @@ mod tests {
         let mut pixels = Vec::new();
         expand(&picture, &mut pixels);
         let view = View { pixels: &pixels, width: 32, height: 32 };
-        assert_eq!(view.at(3.5, 4.25, 5), [28, 34, 100]);
-        assert_eq!(view.at(31.0, 31.0, 5), [248, 248, 100]);
-        assert_eq!(view.at(-0.5, 31.5, 5), [0, 248, 100]);
-        assert_eq!(view.at(-1.5, 0.0, 5), [4, 0, 100]);
-        assert_eq!(view.at(1e9, -1e9, 5)[2], 100);
+        assert_eq!(view.at(896, 1088, 5), [28, 34, 100]);
+        assert_eq!(view.at(7936, 7936, 5), [248, 248, 100]);
+        assert_eq!(view.at(-128, 8064, 5), [0, 248, 100]);
+        assert_eq!(view.at(-384, 0, 5), [4, 0, 100]);
+        assert_eq!(view.at(i32::MAX, i32::MIN, 5)[2], 100);
     }
 }
