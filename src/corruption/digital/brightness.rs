@@ -34,15 +34,14 @@ impl Kernel for Brightness {
             let added = severity.interpolate(0.0, ADDED);
             self.table.clear();
             for largest in 0..256_u32 {
-                let brighter = (f64::from(largest) + 255.0 * added).min(255.0);
-                for value in 0..256_u32 {
-                    let scaled = if largest == 0 {
-                        brighter
-                    } else {
-                        f64::from(value.min(largest)) * brighter / f64::from(largest)
-                    };
-                    // The reference computes in double precision and cuts off; a hair keeps exact values exact.
-                    self.table.push((scaled + 1e-6) as u8);
+                let value = f64::from(largest) / 255.0;
+                let brighter = (value + added).min(1.0);
+                for channel in 0..256_u32 {
+                    // In the order of the reference, whose errors of rounding decide what is cut off where the exact result
+                    // is a whole number.
+                    let saturation =
+                        if channel >= largest { 0.0 } else { (value - f64::from(channel) / 255.0) / value };
+                    self.table.push((brighter * (1.0 - saturation) * 255.0) as u8);
                 }
             }
             self.severity = Some(severity);

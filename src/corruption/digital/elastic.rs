@@ -1,32 +1,32 @@
-use opencv::core::{
-    BORDER_REFLECT, CV_32FC1, Mat, MatTraitConst, MatTraitConstManual, MatTraitManual, Scalar, Size,
-};
-use opencv::imgproc;
-use rand::Rng as _;
+use rayon::prelude::*;
 
+use crate::corruption::blur::{LANES, Pair, add_scaled, expand, pair_weights, rounding, sum_pair};
 use crate::corruption::context::Context;
 use crate::corruption::engine::{Delivery, Kernel};
 use crate::corruption::{CorruptionError, Picture, Severity};
 
+use super::field::{Axis, Field};
+
 /// What the smoothed displacements are multiplied by, at the published levels (`imagecorruptions` 1.1.2).
 const ALPHA: [f64; 5] = [250.0 * 0.05, 250.0 * 0.065, 250.0 * 0.085, 250.0 * 0.1, 250.0 * 0.12];
 
-/// How many standard deviations the reference's kernel reaches.
-const TRUNCATE: f64 = 3.0;
+/// Rows that one thread works on at a time.
+const BLOCK_ROWS: usize = 16;
 
 /// Elastic transform: each pixel is taken from a place displaced by smooth random fields.
 ///
-/// Displacements along both axes are uniform within ± 0.005 of the *height*, smoothed by a Gaussian of σ = 0.01 of each side
-/// (cut off at 3 σ), times α; bilinear interpolation, the borders reflected. α grows in straight lines from 0.
+/// Displacements along both axes are uniform within ± 0.005 of the *height* (for the horizontal ones too, as in the reference),
+/// smoothed by a Gaussian of σ = 0.01 of each side (cut off at 3 σ), times α; bilinear interpolation, the borders reflected. α grows
+/// in straight lines from 0. The affine part of the transform's first publication is not in the reference either.
 ///
-/// The random numbers are drawn on a grid and smoothed in single precision by OpenCV's separable filter, which together with
-/// the remapping is what bounds it.
+/// Since the fields are smooth, they are drawn and smoothed on a grid some pixels wide, with the variance that they would have on
+/// the grid of pixels, and interpolated. Bound by four reads, multiplications and additions per pixel, at computed places.
 #[derive(Default)]
 pub(in crate::corruption) struct ElasticTransform {
-    noise: [Mat; 2],
-    smooth: Mat,
-    maps: [Mat; 2],
-    out: Mat,
+    fields: [Field; 2],
+    source: Vec<u16>,
+    /// For each block of rows, a row of the grid for each axis.
+    scratch: Vec<f32>,
 }
 
 pub(in crate::corruption) fn elastic_transform() -> ElasticTransform {
@@ -40,71 +40,110 @@ impl Kernel for ElasticTransform {
         severity: Severity,
         context: &Context,
     ) -> Result<Delivery, CorruptionError> {
-        let alpha = severity.interpolate(0.0, ALPHA);
-        let done = self.transform(picture, alpha, context);
-        done.map_err(|source| CorruptionError::OpenCv { corruption: "elastic_transform", source })?;
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let (across, down) = (Axis::new(width), Axis::new(height));
+        // In 1/256 pixels.
+        let reach = 256.0 * 0.005 * height as f64 * severity.interpolate(0.0, ALPHA);
+        for (axis, field) in (0..).zip(&mut self.fields) {
+            field.draw(&across, &down, reach, |row| context.rng(2 * row + axis));
+        }
+        expand(picture, &mut self.source);
+        // What four cut off products and a weight that is short of 1 lose of a flat picture.
+        let rounding = 5 + (rounding(severity) * 256.0) as u16;
+        let view = View { pixels: &self.source, width, height };
+        let fields = &self.fields;
+        let places: Vec<(usize, f32)> = (0..width).map(|x| across.place(x)).collect();
+        let row = across.len();
+        self.scratch.resize(height.div_ceil(BLOCK_ROWS) * 2 * row, 0.0);
+        let blocks = picture.data_mut().par_chunks_mut(width * 3 * BLOCK_ROWS);
+        blocks.zip(self.scratch.par_chunks_mut(2 * row)).enumerate().for_each(|(block, (out, scratch))| {
+            let (dx, dy) = scratch.split_at_mut(row);
+            for (i, out) in out.chunks_exact_mut(width * 3).enumerate() {
+                let y = block * BLOCK_ROWS + i;
+                fields[0].row(down.place(y), dx);
+                fields[1].row(down.place(y), dy);
+                let out = out.as_chunks_mut::<3>().0.iter_mut();
+                for (x, (to, (left, share))) in out.zip(&places).enumerate() {
+                    let at = |row: &[f32]| match row.get(*left..) {
+                        Some([a, b, ..]) => (a + (b - a) * share) as i32,
+                        _ => 0,
+                    };
+                    *to = view.at((x << 8) as i32 + at(dx), (y << 8) as i32 + at(dy), rounding);
+                }
+            }
+        });
         Ok(Delivery::Deliver)
     }
 }
 
-impl ElasticTransform {
-    fn transform(&mut self, picture: &mut Picture, alpha: f64, context: &Context) -> opencv::Result<()> {
-        let (rows, columns) = (i32::try_from(picture.height())?, i32::try_from(picture.width())?);
-        for axis in 0..2 {
-            self.displace(axis, rows, columns, alpha, context)?;
-        }
-        let flat = Mat::new_rows_cols_with_bytes::<u8>(rows, columns * 3, picture.data())?;
-        let source = flat.reshape(3, rows)?;
-        let [map_x, map_y] = &self.maps;
-        let border = Scalar::default();
-        imgproc::remap(&source, &mut self.out, map_x, map_y, imgproc::INTER_LINEAR, BORDER_REFLECT, border)?;
-        picture.data_mut().copy_from_slice(self.out.data_bytes()?);
-        Ok(())
+/// The picture to take pixels from.
+struct View<'a> {
+    pixels: &'a [u16],
+    width: usize,
+    height: usize,
+}
+
+impl View<'_> {
+    /// The value at a place in 1/256 pixels, bilinearly interpolated.
+    #[inline]
+    fn at(&self, x: i32, y: i32, rounding: u16) -> [u8; 3] {
+        let (left, top) = (x >> 8, y >> 8);
+        let (right, low) = ((x & 0xff) as u32, (y & 0xff) as u32);
+        let weigh = |a: u32, b: u32| (a * b).min(65535) as u16;
+        let upper_weights = pair_weights(weigh(256 - right, 256 - low), weigh(right, 256 - low));
+        let lower_weights = pair_weights(weigh(256 - right, low), weigh(right, low));
+        let (upper, lower) = (self.pair(left, top), self.pair(left, top + 1));
+        let mut sums = [0; LANES];
+        add_scaled(&mut sums, &upper, &upper_weights);
+        add_scaled(&mut sums, &lower, &lower_weights);
+        sum_pair(&sums, rounding)
     }
 
-    /// Makes the map of one axis (0: columns, 1: rows).
-    fn displace(
-        &mut self,
-        axis: usize,
-        rows: i32,
-        columns: i32,
-        alpha: f64,
-        context: &Context,
-    ) -> opencv::Result<()> {
-        let noise = &mut self.noise[axis];
-        fit(noise, rows, columns)?;
-        let reach = f64::from(rows) * 0.005;
-        let scale = (2.0 * reach * alpha / f64::from(1 << 16)) as f32;
-        let offset = (-reach * alpha) as f32 + scale / 2.0;
-        for row in 0..rows {
-            let mut rng = context.rng(u64::from(row.unsigned_abs()) * 2 + axis as u64);
-            for four in noise.at_row_mut::<f32>(row)?.chunks_mut(4) {
-                let random = rng.next_u64();
-                for (i, value) in four.iter_mut().enumerate() {
-                    *value = f32::from((random >> (16 * i)) as u16) * scale + offset;
-                }
-            }
+    /// A pixel and its right neighbour.
+    #[inline]
+    fn pair(&self, x: i32, y: i32) -> Pair {
+        let y = if (y as usize) < self.height { y as usize } else { reflect(y, self.height) };
+        let at = |x: usize| (y * self.width + x) * 4;
+        if (x as usize) < self.width - 1
+            && let Some(pair) = self.pixels.get(at(x as usize)..).and_then(|values| values.first_chunk())
+        {
+            return *pair;
         }
-        let (sigma_y, sigma_x) = (f64::from(rows) * 0.01, f64::from(columns) * 0.01);
-        let width = |sigma: f64| 2 * ((TRUNCATE * sigma + 0.5) as i32) + 1;
-        let size = Size::new(width(sigma_x), width(sigma_y));
-        imgproc::gaussian_blur(noise, &mut self.smooth, size, sigma_x, sigma_y, BORDER_REFLECT)?;
-        let map = &mut self.maps[axis];
-        fit(map, rows, columns)?;
-        for row in 0..rows {
-            let smooth = self.smooth.at_row::<f32>(row)?;
-            for (x, (to, moved)) in map.at_row_mut::<f32>(row)?.iter_mut().zip(smooth).enumerate() {
-                *to = moved + if axis == 0 { x as f32 } else { row as f32 };
-            }
-        }
-        Ok(())
+        let pixel = |x: i32| {
+            let start = at(reflect(x, self.width));
+            self.pixels.get(start..).and_then(|values| values.first_chunk::<4>()).copied().unwrap_or_default()
+        };
+        let ([a, b, c, d], [e, f, g, h]) = (pixel(x), pixel(x + 1));
+        [a, b, c, d, e, f, g, h]
     }
 }
 
-/// Makes `matrix` that large, if it is not.
-fn fit(matrix: &mut Mat, rows: i32, columns: i32) -> opencv::Result<()> {
-    if (matrix.rows(), matrix.cols()) != (rows, columns) {
-        *matrix = Mat::new_rows_cols_with_default(rows, columns, CV_32FC1, Scalar::default())?;
+/// The index inside `0..len` that stands for `index`, the border mirrored at the outer edge of its pixels.
+fn reflect(index: i32, len: usize) -> usize {
+    let folded = i64::from(index).rem_euclid(2 * len as i64) as usize;
+    folded.min(2 * len - 1 - folded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_are_reflected_at_the_edge_of_pixels() {
+        assert_eq!((-4..7).map(|i| reflect(i, 3)).collect::<Vec<_>>(), [2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]);
     }
-    Ok(())
+
+    #[test]
+    fn pixels_are_interpolated_and_the_border_is_reflected() {
+        let data: Vec<u8> = (0..32 * 32).flat_map(|i| [(i % 32) * 8, (i / 32) * 8, 100]).map(|v| v as u8).collect();
+        let picture = Picture::from_rgb(32, 32, data).unwrap();
+        let mut pixels = Vec::new();
+        expand(&picture, &mut pixels);
+        let view = View { pixels: &pixels, width: 32, height: 32 };
+        assert_eq!(view.at(896, 1088, 5), [28, 34, 100]);
+        assert_eq!(view.at(7936, 7936, 5), [248, 248, 100]);
+        assert_eq!(view.at(-128, 8064, 5), [0, 248, 100]);
+        assert_eq!(view.at(-384, 0, 5), [4, 0, 100]);
+        assert_eq!(view.at(i32::MAX, i32::MIN, 5)[2], 100);
+    }
 }

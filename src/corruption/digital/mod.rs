@@ -4,6 +4,7 @@ mod brightness;
 mod colour_quantisation;
 mod contrast;
 mod elastic;
+mod field;
 mod jpeg;
 mod pixelate;
 mod saturate;

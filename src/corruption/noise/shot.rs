@@ -7,8 +7,14 @@ use super::map_values;
 /// Photons that white stands for, at the published levels (`imagecorruptions` 1.1.2).
 const PHOTONS: [f64; 5] = [60.0, 25.0, 12.0, 5.0, 3.0];
 
-/// Entries of the guide to each value's distribution.
-const GUIDE: usize = 256;
+/// Outcomes that a value can have, rounded up to a power of two: the counts below 60, and white.
+const OUTCOMES: usize = 64;
+
+/// Sixteenth-bit units of probability in each column of an alias table.
+const COLUMN: u32 = (1 << 16) / OUTCOMES as u32;
+
+/// Entries of the tables of all 256 values.
+const ENTRIES: usize = 256 * OUTCOMES;
 
 /// Shot noise: *y = floor(255 min(k / c, 1))*, *k* Poisson with mean *c x / 255*, *c* photons for white.
 ///
@@ -16,83 +22,94 @@ const GUIDE: usize = 256;
 /// deviations of level 1 are scaled down (*y = x + s (y₁ − x)*, rounded), since ever more photons would need ever larger
 /// tables.
 ///
-/// Sampled by inversion with a guide table: for each of the 256 values the cumulative distribution in steps of 1/65536,
-/// and for each upper byte of the random number where in it to begin; the search ends within a step or two.
+/// Counts of *c* and more all give white, so a value has at most 61 outcomes. They are drawn by the alias method
+/// (Walker, ACM TOMS 1977; Vose, IEEE TSE 1991): of sixteen random bits six choose one of 64 columns, and the other ten one of
+/// the column's two outcomes; probabilities are exact to 1/65536. Bound by that one look-up in a table of 64 KiB, of which a
+/// picture's frequent values use a part.
 #[derive(Default)]
 pub(in crate::corruption) struct ShotNoise {
     severity: Option<Severity>,
-    /// By value: where its distribution begins in `thresholds`.
-    start: Vec<u32>,
-    /// Upper bounds (exclusive) of the random numbers that give 0, 1, 2 … photons; the last one is never reached.
-    thresholds: Vec<u32>,
-    /// What comes out, for each threshold.
-    output: Vec<u8>,
-    /// By value and upper byte: the first photon count that is possible.
-    guide: Vec<u16>,
+    /// By value and column.
+    columns: Vec<Column>,
+}
+
+/// One column of an alias table.
+#[derive(Debug, Clone, Copy, Default)]
+struct Column {
+    /// Out of [`COLUMN`], how often it is the first outcome.
+    share: u16,
+    first: u8,
+    second: u8,
 }
 
 pub(in crate::corruption) fn shot_noise() -> ShotNoise {
     ShotNoise::default()
 }
 
+impl ShotNoise {
+    fn prepare(&mut self, severity: Severity) {
+        let photons = photons(severity);
+        let strength = severity.value().min(1.0);
+        self.columns.clear();
+        for value in 0..=255_u8 {
+            let mean = photons * f64::from(value) / 255.0;
+            let mut weights = [0; OUTCOMES];
+            let mut outcomes = [value; OUTCOMES];
+            let mut probability = (-mean).exp();
+            let mut cumulative = probability;
+            let mut before = 0;
+            for (count, (weight, outcome)) in weights.iter_mut().zip(&mut outcomes).enumerate() {
+                let share = count as f64 / photons;
+                let noisy = (share.min(1.0) * 255.0).floor();
+                let blended = f64::from(value) + strength * (noisy - f64::from(value));
+                // At the published levels the blend is exact, and rounding changes nothing.
+                *outcome = blended.round().clamp(0.0, 255.0) as u8;
+                let here = if share >= 1.0 { 65536 } else { (cumulative * 65536.0).round() as u32 };
+                *weight = here.saturating_sub(before);
+                before = before.max(here);
+                probability *= mean / (count + 1) as f64;
+                cumulative += probability;
+            }
+            self.columns.extend(alias(weights, outcomes));
+        }
+        self.severity = Some(severity);
+    }
+}
+
 /// Photons for white; those of level 1 below it.
 fn photons(severity: Severity) -> f64 {
     let severity = Severity::new(severity.value().max(1.0)).unwrap_or(severity);
     let photons = severity.interpolate(0.0, PHOTONS.map(|c| c.sqrt().recip())).powi(-2);
-    // Where fractions are cut off, a published number must not be missed by a hair.
+    // Cutting off fractions, a published number must not be missed by a hair.
     let whole = photons.round();
     if (photons - whole).abs() < 1e-6 { whole } else { photons }
 }
 
-impl ShotNoise {
-    fn prepare(&mut self, severity: Severity) {
-        let photons = photons(severity);
-        let scale = severity.value().min(1.0);
-        self.start.clear();
-        self.thresholds.clear();
-        self.output.clear();
-        self.guide.clear();
-        for value in 0..=255_u8 {
-            let mean = photons * f64::from(value) / 255.0;
-            let start = self.thresholds.len();
-            self.start.push(start as u32);
-            let mut probability = (-mean).exp();
-            let mut cumulative = probability;
-            let mut count = 0_u32;
-            loop {
-                let noisy = (255.0 * (f64::from(count) / photons).min(1.0)).floor();
-                let blended = f64::from(value) + scale * (noisy - f64::from(value));
-                // At the published levels the blend is exact, and rounding changes nothing.
-                self.output.push(blended.round().clamp(0.0, 255.0) as u8);
-                let threshold = (cumulative * 65536.0).round();
-                if threshold >= 65536.0 || count > 1000 {
-                    self.thresholds.push(u32::MAX);
-                    break;
-                }
-                self.thresholds.push(threshold as u32);
-                count += 1;
-                probability *= mean / f64::from(count);
-                cumulative += probability;
+/// The alias table of outcomes whose weights sum up to 65536.
+fn alias(mut weights: [u32; OUTCOMES], outcomes: [u8; OUTCOMES]) -> [Column; OUTCOMES] {
+    let mut columns = outcomes.map(|own| Column { share: COLUMN as u16, first: own, second: own });
+    // The first outcome that has more than a column of its own fills up those that have less.
+    let mut rich = 0;
+    for start in 0..OUTCOMES {
+        let mut poor = start;
+        // An outcome that has given so much that it has become poor itself is filled up at once, if it was passed already.
+        while weights[poor] < COLUMN {
+            while rich < OUTCOMES && weights[rich] <= COLUMN {
+                rich += 1;
             }
-            let own = self.thresholds.get(start..).unwrap_or_default();
-            for upper in 0..GUIDE {
-                let first =
-                    own.iter().position(|t| (upper * GUIDE) as u64 <= u64::from(*t).saturating_sub(1));
-                self.guide.push(first.unwrap_or(0) as u16);
+            if rich == OUTCOMES {
+                break;
+            }
+            columns[poor].share = weights[poor] as u16;
+            columns[poor].second = outcomes[rich];
+            weights[rich] -= COLUMN - weights[poor];
+            weights[poor] = COLUMN;
+            if rich < start {
+                poor = rich;
             }
         }
-        self.severity = Some(severity);
     }
-
-    fn sample(&self, value: u8, random: u16) -> u8 {
-        let random = u32::from(random);
-        let guide = self.guide.get(usize::from(value) * GUIDE + (random >> 8) as usize).copied().unwrap_or(0);
-        let mut at = self.start.get(usize::from(value)).copied().unwrap_or(0) as usize + usize::from(guide);
-        while self.thresholds.get(at).is_some_and(|threshold| random >= *threshold) {
-            at += 1;
-        }
-        self.output.get(at).copied().unwrap_or(value)
-    }
+    columns
 }
 
 impl Kernel for ShotNoise {
@@ -105,8 +122,54 @@ impl Kernel for ShotNoise {
         if self.severity != Some(severity) {
             self.prepare(severity);
         }
-        let this = &*self;
-        map_values(picture, context, |value, random| this.sample(value, random));
+        if let Ok(columns) = <&[Column; ENTRIES]>::try_from(self.columns.as_slice()) {
+            map_values(picture, context, |values, random| {
+                for (value, random) in values.iter_mut().zip(random) {
+                    let at = usize::from(*value) * OUTCOMES + usize::from(*random) / COLUMN as usize;
+                    let column = columns[at];
+                    let fraction = *random % COLUMN as u16;
+                    *value = if fraction < column.share { column.first } else { column.second };
+                }
+            });
+        }
         Ok(Delivery::Deliver)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_table_gives_every_outcome_its_weight() {
+        let outcomes = std::array::from_fn(|i| i as u8);
+        let mut cases = vec![[COLUMN; OUTCOMES]];
+        for one in [0, 31, 63] {
+            let mut weights = [0; OUTCOMES];
+            weights[one] = 65536;
+            cases.push(weights);
+        }
+        let mut rising: [u32; OUTCOMES] = std::array::from_fn(|i| 32 * i as u32);
+        rising[40] += 65536 - rising.iter().sum::<u32>();
+        cases.push(rising);
+        rising.reverse();
+        cases.push(rising);
+        for weights in cases {
+            assert_eq!(weights.iter().sum::<u32>(), 65536);
+            let mut found = [0; OUTCOMES];
+            for column in alias(weights, outcomes) {
+                found[usize::from(column.first)] += u32::from(column.share);
+                found[usize::from(column.second)] += COLUMN - u32::from(column.share);
+            }
+            assert_eq!(found, weights);
+        }
+    }
+
+    #[test]
+    fn published_photon_counts_are_exact() {
+        for (level, expected) in [(0.3, 60.0), (1.0, 60.0), (2.0, 25.0), (3.0, 12.0), (4.0, 5.0), (5.0, 3.0)]
+        {
+            assert_eq!(photons(Severity::new(level).unwrap()), expected);
+        }
     }
 }

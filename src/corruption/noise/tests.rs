@@ -108,3 +108,89 @@ fn the_effect_grows_with_severity() {
         }
     }
 }
+
+/// Something with all values in it.
+fn ramp() -> Picture {
+    let data = (0..97 * 64 * 3_usize).map(|i| (i * 31 / 7) as u8).collect();
+    Picture::from_rgb(97, 64, data).unwrap()
+}
+
+/// FNV-1a, to recognise bytes by.
+fn hash(picture: &Picture) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    picture.data().iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[test]
+fn the_same_seed_gives_these_very_bytes() {
+    let hashes = KINDS.map(|kind| {
+        let mut picture = ramp();
+        let severity = Severity::new(3.0).unwrap();
+        let _ = kernel(kind).apply(&mut picture, severity, &context(kind, 7, 0)).unwrap();
+        hash(&picture)
+    });
+    // Changing them changes every recorded campaign: say so in the release notes.
+    assert_eq!(hashes, [0, 0, 0, 0]);
+}
+
+#[test]
+fn the_mean_over_many_frames_is_that_of_the_formula() {
+    // Of floor(clip(x + noise)) far from the ends: half a grey level below the value.
+    for (kind, value, expected, spread) in [
+        (Corruption::GaussianNoise, 128, 127.5, 20.4),
+        (Corruption::SpeckleNoise, 100, 99.5, 15.0),
+        // Exactly 17 photons of 60 are 72.25: a quarter of all counts gives a whole number.
+        (Corruption::ShotNoise, 100, 99.625, 20.6),
+    ] {
+        let mut kernel = kernel(kind);
+        let frames = 40;
+        let mut sum = 0;
+        for index in 0..frames {
+            let mut picture = flat(value);
+            let _ =
+                kernel.apply(&mut picture, Severity::new(1.0).unwrap(), &context(kind, 7, index)).unwrap();
+            sum += picture.data().iter().map(|v| u64::from(*v)).sum::<u64>();
+        }
+        let count = (frames * 200 * 200 * 3) as f64;
+        // Four standard errors, and what the fixed point of speckle may cost.
+        close(sum as f64 / count, expected, 4.0 * spread / count.sqrt() + 0.01);
+    }
+}
+
+#[test]
+fn neighbours_channels_and_frames_are_independent() {
+    for kind in KINDS {
+        let noise = |index| {
+            let mut picture = flat(128);
+            let _ = kernel(kind).apply(&mut picture, Severity::new(2.0).unwrap(), &context(kind, 7, index));
+            let values: Vec<f64> = picture.data().iter().map(|v| f64::from(*v)).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            values.into_iter().map(|v| v - mean).collect::<Vec<_>>()
+        };
+        let correlation = |a: &[f64], b: &[f64]| {
+            let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            product(a, b) / (product(a, a) * product(b, b)).sqrt()
+        };
+        let (first, second) = (noise(0), noise(1));
+        close(correlation(&first, &second), 0.0, 0.015);
+        // The next channel, word, step of the generators, pixel, run of numbers, row, block of rows.
+        for distance in [1, 3, 4, 16, 256, 600, 600 * BLOCK_ROWS] {
+            close(correlation(&first[distance..], &first[..first.len() - distance]), 0.0, 0.015);
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_size_and_severity_is_fine(width in 32_u32..90, height in 32_u32..70, severity in 0.001..5.0) {
+        let clean = Picture::from_rgb(width, height, (0..width * height * 3).map(|i| i as u8).collect()).unwrap();
+        for kind in KINDS {
+            let mut picture = clean.clone();
+            let severity = Severity::new(severity).unwrap();
+            let _ = kernel(kind).apply(&mut picture, severity, &context(kind, 7, 0)).unwrap();
+            assert_eq!(picture.data().len(), clean.data().len());
+        }
+    }
+}
