@@ -35,6 +35,10 @@ impl Plane {
         });
     }
 
+    pub(super) fn row(&self, y: usize) -> &[f32] {
+        self.values.get(y * self.width..(y + 1) * self.width).unwrap_or_default()
+    }
+
     /// The value at a place, repeated in all directions.
     pub(super) fn wrapped(&self, x: i64, y: i64) -> f32 {
         let x = x.rem_euclid(self.width.max(1) as i64) as usize;
