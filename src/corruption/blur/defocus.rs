@@ -46,7 +46,10 @@ impl Kernel for DefocusBlur {
         severity: Severity,
         context: &Context,
     ) -> Result<Delivery, CorruptionError> {
-        let disc = Disc::new(severity.interpolate(0.0, RADIUS) * context.scale(picture), severity.interpolate(0.0, EDGE));
+        let disc = Disc::new(
+            severity.interpolate(0.0, RADIUS) * context.scale(picture),
+            severity.interpolate(0.0, EDGE),
+        );
         self.soften(picture, severity.interpolate(0.0, EDGE), &disc);
         self.blur(picture, &disc, fraction(rounding(severity)));
         Ok(Delivery::Deliver)
@@ -108,7 +111,10 @@ fn flat(profiles: &[Profile], value: u16, shift: u32) -> u16 {
     let run = |(half, weight): &(usize, u16)| scaled((2 * half + 1) as u16 * (value >> shift), *weight);
     profiles.iter().fold(0, |sum, profile| {
         let column: u16 = profile.runs.iter().map(run).sum();
-        profile.distances.iter().fold(sum, |sum, distance| sum + if *distance == 0 { column } else { 2 * column })
+        profile
+            .distances
+            .iter()
+            .fold(sum, |sum, distance| sum + if *distance == 0 { column } else { 2 * column })
     })
 }
 

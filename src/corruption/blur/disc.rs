@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn sums_are_those_of_the_reference() {
         // The sums of the kernels that imagecorruptions 1.1.2 makes.
-        for (radius, edge, sum) in [(3.0, 0.1, 1.0), (6.0, 0.5, 1.0), (8.0, 0.5, 1.012_975), (10.0, 0.5, 1.010_786)] {
+        for (radius, edge, sum) in
+            [(3.0, 0.1, 1.0), (6.0, 0.5, 1.0), (8.0, 0.5, 1.012_975), (10.0, 0.5, 1.010_786)]
+        {
             let found = Disc::new(radius, edge).sum();
             assert!((found - sum).abs() < 1e-4, "{radius}: {found}");
         }

@@ -142,19 +142,22 @@ impl GlassBlur {
             let rows = BAND_ROWS + RUN_UP_ROWS + 2 * edge;
             self.bands.resize(height.div_ceil(BAND_ROWS) * rows * width, 0);
             let bands = self.bands.par_chunks_mut(rows * width);
-            after.par_chunks_mut(width * BAND_ROWS).zip(bands).enumerate().for_each(|(band, (out, local))| {
-                let top = band * BAND_ROWS;
-                let bottom = (top + BAND_ROWS + RUN_UP_ROWS).min(height);
-                let first = top.saturating_sub(edge);
-                let around = before.get(first * width..(bottom + edge).min(height) * width).unwrap_or_default();
-                let local = local.get_mut(..around.len()).unwrap_or_default();
-                local.copy_from_slice(around);
-                for y in (top.max(edge + 1)..bottom.min(height - edge + 1)).rev() {
-                    pass.displace_row(local, width, y - first, y, context);
-                }
-                let result = local.get((top - first) * width..).unwrap_or_default();
-                out.copy_from_slice(result.get(..out.len()).unwrap_or_default());
-            });
+            after.par_chunks_mut(width * BAND_ROWS).zip(bands).enumerate().for_each(
+                |(band, (out, local))| {
+                    let top = band * BAND_ROWS;
+                    let bottom = (top + BAND_ROWS + RUN_UP_ROWS).min(height);
+                    let first = top.saturating_sub(edge);
+                    let around =
+                        before.get(first * width..(bottom + edge).min(height) * width).unwrap_or_default();
+                    let local = local.get_mut(..around.len()).unwrap_or_default();
+                    local.copy_from_slice(around);
+                    for y in (top.max(edge + 1)..bottom.min(height - edge + 1)).rev() {
+                        pass.displace_row(local, width, y - first, y, context);
+                    }
+                    let result = local.get((top - first) * width..).unwrap_or_default();
+                    out.copy_from_slice(result.get(..out.len()).unwrap_or_default());
+                },
+            );
             std::mem::swap(before, after);
         }
         let targets = picture.data_mut().as_chunks_mut::<3>().0.par_chunks_mut(width * BAND_ROWS);

@@ -129,7 +129,10 @@ impl Separable {
 
     /// Filters what was filtered along rows along columns: the values of `out` at `columns` of its rows, which are
     /// `out_stride` long, become `make` of the sums.
-    #[expect(clippy::too_many_arguments, reason = "where from, where to and what with; a struct of them would be used once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "where from, where to and what with; a struct of them would be used once"
+    )]
     pub(super) fn filter_down<T: Send>(
         &self,
         weights: &Weights,
@@ -177,6 +180,7 @@ fn sum(weights: &Weights, start: u16, values: &[u16], at: impl Fn(usize) -> [usi
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixed::ONE;
     use super::*;
 
     #[test]
@@ -190,7 +194,8 @@ mod tests {
     #[test]
     fn it_is_the_convolution_within_a_tenth_of_a_grey_level() {
         let (width, height) = (50, 40);
-        let data: Vec<u8> = (0..width * height * 3).map(|i: u32| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+        let data: Vec<u8> =
+            (0..width * height * 3).map(|i: u32| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
         let picture = Picture::from_rgb(width, height, data).unwrap();
         for (sigma, border) in [(0.3, Border::Repeat), (1.7, Border::Mirror), (6.0, Border::Repeat)] {
             let reach = (4.0 * sigma + 0.5) as usize;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::corruption::context::tests::context;
 use crate::corruption::engine::Kernel;
-use crate::corruption::{Corruption, Severity};
+use crate::corruption::{Corruption, Picture, Severity};
 
 const KINDS: [Corruption; 5] = [
     Corruption::DefocusBlur,
@@ -57,7 +57,16 @@ fn a_flat_picture_stays_flat() {
     let flat = Picture::from_rgb(64, 48, [90, 17, 255].repeat(64 * 48)).unwrap();
     for kind in KINDS {
         for severity in [0.3, 1.0, 2.5, 5.0] {
-            assert!(apply(kind, severity, &flat) == flat, "{kind}:{severity}");
+            let found = apply(kind, severity, &flat);
+            if kind == Corruption::DefocusBlur && severity > 3.0 {
+                // As in the reference, a large disc's sum is above 1, by 1.3 % at most.
+                let brighter = |(found, before): (&u8, &u8)| {
+                    found >= before && f64::from(*found) <= f64::from(*before) * 1.013
+                };
+                assert!(found.data().iter().zip(flat.data()).all(brighter), "{kind}:{severity}");
+            } else {
+                assert!(found == flat, "{kind}:{severity}");
+            }
         }
     }
 }

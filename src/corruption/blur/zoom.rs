@@ -55,7 +55,8 @@ fn axis(side: u32, zoom: f64) -> impl Iterator<Item = (usize, f64)> {
     let side_px = f64::from(side);
     let part = (side_px / zoom).ceil();
     let start = ((side_px - part) / 2.0).floor();
-    let enlarged = (part * zoom).round();
+    // Halves to even, as Python rounds.
+    let enlarged = (part * zoom).round_ties_even();
     let step = if enlarged > 1.0 { (part - 1.0) / (enlarged - 1.0) } else { 1.0 };
     (0..side).map(move |i| {
         let at = (f64::from(i) * step).min(part - 1.0);
@@ -65,7 +66,8 @@ fn axis(side: u32, zoom: f64) -> impl Iterator<Item = (usize, f64)> {
 
 impl Layer {
     fn new(width: u32, height: u32, zoom: f64, share: f64) -> Self {
-        let rows = axis(height, zoom).map(|(row, below)| (row, [weight(1.0 - below), weight(below)])).collect();
+        let rows =
+            axis(height, zoom).map(|(row, below)| (row, [weight(1.0 - below), weight(below)])).collect();
         let first = axis(width, zoom).next().map_or(0, |(column, _)| column);
         let taps: Vec<_> = axis(width, zoom)
             .map(|(column, right)| {
@@ -82,6 +84,8 @@ fn layers(width: u32, height: u32, severity: Severity) -> Vec<Layer> {
     let whole = Severity::new(severity.value().max(1.0)).unwrap_or(severity);
     let count = whole.interpolate(0.0, COUNT);
     let step = (severity.interpolate(1.0, LARGEST) - 1.0) / (count - 1.0);
+    // To the last bit what NumPy's ranges step by, since sizes are rounded.
+    let step = (1.0 + step) - 1.0;
     (0..count.ceil() as u32)
         .map(|i| {
             let part = (count - f64::from(i)).min(1.0);

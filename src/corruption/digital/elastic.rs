@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn pixels_are_interpolated_and_the_border_is_reflected() {
-        let data: Vec<u8> = (0..32 * 32).flat_map(|i| [(i % 32) * 8, (i / 32) * 8, 100]).map(|v| v as u8).collect();
+        let data: Vec<u8> =
+            (0..32 * 32).flat_map(|i| [(i % 32) * 8, (i / 32) * 8, 100]).map(|v| v as u8).collect();
         let picture = Picture::from_rgb(32, 32, data).unwrap();
         let mut pixels = Vec::new();
         expand(&picture, &mut pixels);

@@ -174,7 +174,8 @@ mod tests {
         let mut squares = [0.0; 2];
         let mut row = vec![0.0; across.len()];
         for seed in 0..400 {
-            field.draw(&across, &down, 3_f64.sqrt(), |y| Xoshiro256PlusPlus::seed_from_u64(seed * 10_000 + y));
+            field
+                .draw(&across, &down, 3_f64.sqrt(), |y| Xoshiro256PlusPlus::seed_from_u64(seed * 10_000 + y));
             for (i, part) in [(0, 0.5), (1, 0.0)] {
                 let (x, y) = ((width as f64 * part) as usize, (height as f64 * part) as usize);
                 for offset in 0..6 {
@@ -195,7 +196,10 @@ mod tests {
             let expected = fine(width) * fine(height);
             let [middle, corner] = variances(width, height);
             assert!((0.7..1.3).contains(&(middle / expected)), "{width}: {middle} for {expected}");
-            assert!(corner > expected * 1.5 || width == 32, "reflected noise adds up: {corner} for {expected}");
+            assert!(
+                corner > expected * 1.5 || width == 32,
+                "reflected noise adds up: {corner} for {expected}"
+            );
         }
     }
 

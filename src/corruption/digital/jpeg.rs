@@ -1,4 +1,4 @@
-use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Vector};
+use opencv::core::{Mat, MatTrait, MatTraitConst, Vector};
 use opencv::{imgcodecs, imgproc};
 
 use crate::corruption::context::Context;
@@ -15,7 +15,6 @@ const QUALITY: [f64; 5] = [25.0, 18.0, 15.0, 10.0, 7.0];
 #[derive(Default)]
 pub(in crate::corruption) struct JpegCompression {
     bgr: Mat,
-    decoded: Mat,
     file: Vector<u8>,
 }
 
@@ -40,21 +39,13 @@ impl Kernel for JpegCompression {
 impl JpegCompression {
     fn round_trip(&mut self, picture: &mut Picture, quality: i32) -> opencv::Result<()> {
         let rows = i32::try_from(picture.height())?;
-        let flat =
-            Mat::new_rows_cols_with_bytes::<u8>(rows, i32::try_from(picture.width())? * 3, picture.data())?;
-        imgproc::cvt_color_def(&flat.reshape(3, rows)?, &mut self.bgr, imgproc::COLOR_RGB2BGR)?;
+        let bytes_per_row = i32::try_from(picture.width())? * 3;
+        let rgb = Mat::new_rows_cols_with_bytes::<u8>(rows, bytes_per_row, picture.data())?;
+        imgproc::cvt_color_def(&rgb.reshape(3, rows)?, &mut self.bgr, imgproc::COLOR_RGB2BGR)?;
         let options = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, quality]);
         imgcodecs::imencode(".jpg", &self.bgr, &mut self.file, &options)?;
-        self.decoded = imgcodecs::imdecode(&self.file, imgcodecs::IMREAD_COLOR)?;
-        for (pixel, bgr) in picture
-            .data_mut()
-            .as_chunks_mut::<3>()
-            .0
-            .iter_mut()
-            .zip(self.decoded.data_bytes()?.as_chunks::<3>().0)
-        {
-            *pixel = [bgr[2], bgr[1], bgr[0]];
-        }
-        Ok(())
+        imgcodecs::imdecode_to(&self.file, imgcodecs::IMREAD_COLOR, &mut self.bgr)?;
+        let mut rgb = Mat::new_rows_cols_with_bytes_mut::<u8>(rows, bytes_per_row, picture.data_mut())?;
+        imgproc::cvt_color_def(&self.bgr, &mut rgb.reshape_mut(3, rows)?, imgproc::COLOR_BGR2RGB)
     }
 }

@@ -119,3 +119,86 @@ fn pixelate_repeats_the_means_of_areas() {
     let picture = Picture::from_rgb(32, 32, data).unwrap();
     assert!(apply(Corruption::Pixelate, 2.0, &picture).data().iter().all(|v| *v == 50));
 }
+
+#[test]
+fn pixelate_makes_the_boxes_of_pillow() {
+    // Recorded with Pillow 13.0: 33 columns, 0, 7, 14 …, resized to floor(33 c) with BOX and back with NEAREST.
+    let recorded: [(f64, [u8; 33]); 4] = [
+        (
+            1.0,
+            [
+                4, 4, 14, 25, 25, 39, 39, 53, 53, 63, 74, 74, 88, 88, 102, 102, 112, 123, 123, 137, 137, 151,
+                151, 161, 172, 172, 186, 186, 200, 200, 210, 221, 221,
+            ],
+        ),
+        (
+            3.0,
+            [
+                7, 7, 7, 25, 25, 42, 42, 42, 60, 60, 77, 77, 77, 95, 95, 112, 112, 112, 130, 130, 147, 147,
+                147, 165, 165, 182, 182, 182, 200, 200, 217, 217, 217,
+            ],
+        ),
+        (
+            4.0,
+            [
+                11, 11, 11, 11, 35, 35, 35, 60, 60, 60, 60, 88, 88, 88, 88, 112, 112, 112, 137, 137, 137,
+                137, 165, 165, 165, 165, 189, 189, 189, 214, 214, 214, 214,
+            ],
+        ),
+        (
+            5.0,
+            [
+                11, 11, 11, 11, 39, 39, 39, 39, 67, 67, 67, 67, 98, 98, 98, 98, 98, 130, 130, 130, 130, 158,
+                158, 158, 158, 186, 186, 186, 186, 214, 214, 214, 214,
+            ],
+        ),
+    ];
+    let row: Vec<u8> = (0..33).flat_map(|x| [x * 7; 3]).collect();
+    let picture = Picture::from_rgb(33, 32, row.repeat(32)).unwrap();
+    for (severity, recorded) in recorded {
+        let found = apply(Corruption::Pixelate, severity, &picture);
+        let expected: Vec<u8> = recorded.iter().flat_map(|v| [*v; 3]).collect();
+        assert_eq!(found.data(), expected.repeat(32), "severity {severity}");
+    }
+}
+
+/// FNV-1a, to recognise bytes by.
+fn hash(picture: &Picture) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    picture.data().iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[test]
+fn the_same_picture_gives_these_very_bytes() {
+    // Those that compute with whole numbers and the four exact operations only.
+    let kinds = [
+        Corruption::Brightness,
+        Corruption::Contrast,
+        Corruption::Saturate,
+        Corruption::Pixelate,
+        Corruption::ColourQuantisation,
+    ];
+    let hashes = kinds.map(|kind| hash(&apply(kind, 3.0, &scene(97, 64))));
+    let recorded = [
+        1_276_958_555_955_107_468,
+        8_530_822_547_723_286_090,
+        15_241_327_488_551_139_236,
+        2_125_667_817_466_127_970,
+        17_775_322_154_744_588_026,
+    ];
+    assert_eq!(hashes, recorded);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_size_and_severity_is_fine(width in 32_u32..90, height in 32_u32..70, severity in 0.001..5.0) {
+        let scene = scene(width, height);
+        for kind in KINDS {
+            let corrupted = apply(kind, severity, &scene);
+            assert_eq!((corrupted.width(), corrupted.height()), (width, height), "{kind}");
+            assert_eq!(corrupted.data().len(), scene.data().len(), "{kind}");
+        }
+    }
+}

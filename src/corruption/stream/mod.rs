@@ -9,7 +9,7 @@ use rand::Rng as _;
 
 use super::context::Context;
 use super::engine::{Delivery, Kernel};
-use super::{CorruptionError, Picture, Severity};
+use super::{CorruptionError, FrameKey, Picture, Severity};
 use history::History;
 
 /// Uniform in [0, 1), for the frame at hand.
@@ -17,17 +17,38 @@ fn draw(context: &Context, lane: u64) -> f64 {
     (context.rng(lane).next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Frame freeze: with probability *p* the stream stands still at a frame, for 2 to 2 + 4 *severity* frames.
+/// Frame freeze: the stream stands still for a while: 5, 10, 20, 35, 50 % of the frames, at the levels, repeat the last picture
+/// before.
 ///
-/// *p* per frame is 0.02, 0.05, 0.1, 0.15, 0.25 at the levels.
+/// After each frame a freeze begins with probability *p* and lasts 2 to 2 + 4 *severity* frames, all lengths alike; where several
+/// overlap, the stream stands still till the last of them ends. *p* is −ln(1 − share) divided by the mean length, 2 + 2
+/// *severity*. Whether a frame is frozen follows from its index alone, and a frame frozen at one severity is frozen at any
+/// stronger one.
 #[derive(Default)]
 pub(super) struct FrameFreeze {
     frozen: History,
-    left: u64,
 }
+
+/// Share of frames that are frozen, at the levels.
+const FROZEN: [f64; 5] = [0.05, 0.1, 0.2, 0.35, 0.5];
+
+/// Longest freeze, frames: at severity 5.
+const LONGEST_FREEZE: u64 = 22;
 
 pub(super) fn frame_freeze() -> FrameFreeze {
     FrameFreeze::default()
+}
+
+/// Whether a freeze that began after an earlier frame covers this one.
+fn is_frozen(severity: Severity, context: &Context) -> bool {
+    let share = severity.interpolate(0.0, FROZEN);
+    let begins = -(1.0 - share).ln() / (2.0 + 2.0 * severity.value());
+    let lengths = 1.0 + 4.0 * severity.value();
+    (1..=LONGEST_FREEZE.min(context.frame.index)).any(|back| {
+        let frame = FrameKey { index: context.frame.index - back, ..context.frame };
+        let before = Context { frame, ..*context };
+        draw(&before, 0) < begins && 2 + (draw(&before, 1) * lengths) as u64 >= back
+    })
 }
 
 impl Kernel for FrameFreeze {
@@ -37,17 +58,7 @@ impl Kernel for FrameFreeze {
         severity: Severity,
         context: &Context,
     ) -> Result<Delivery, CorruptionError> {
-        if severity.is_none() {
-            self.left = 0;
-        }
-        if self.left > 0 && self.frozen.replace(picture, 1) {
-            self.left -= 1;
-            return Ok(Delivery::Deliver);
-        }
-        self.left = 0;
-        if draw(context, 0) < severity.interpolate(0.0, [0.02, 0.05, 0.1, 0.15, 0.25]) {
-            let longest = 1.0 + 4.0 * severity.value();
-            self.left = 1 + (draw(context, 1) * longest) as u64;
+        if !is_frozen(severity, context) || !self.frozen.replace(picture, 1) {
             self.frozen.keep(picture, 1);
         }
         Ok(Delivery::Deliver)

@@ -17,8 +17,8 @@ fn play(kernel: &mut dyn Kernel, kind: Corruption, severity: f64, frames: u64) -
     (0..frames).map(frame).collect()
 }
 
-fn value(picture: Option<&Picture>) -> u8 {
-    picture.unwrap().data()[0]
+fn value(picture: &Option<Picture>) -> u8 {
+    picture.as_ref().unwrap().data()[0]
 }
 
 #[test]
@@ -38,16 +38,59 @@ fn nothing_happens_at_severity_0() {
 }
 
 #[test]
-fn a_frozen_stream_stands_still_and_goes_on() {
-    let frames = play(&mut frame_freeze(), Corruption::FrameFreeze, 3.0, 200);
-    let repeats = (1..200).filter(|i| value(frames[*i].as_ref()) == value(frames[i - 1].as_ref())).count();
-    assert!((30..150).contains(&repeats), "{repeats}");
-    assert!(
-        frames
-            .iter()
-            .enumerate()
-            .all(|(i, f)| usize::from(value(f.as_ref())) <= i && usize::from(value(f.as_ref())) + 15 > i)
-    );
+fn a_frozen_stream_stands_still_for_its_share_and_goes_on() {
+    for (severity, share) in [(1.0, 0.05), (3.0, 0.2), (5.0, 0.5)] {
+        let mut kernel = frame_freeze();
+        let mut last = 0;
+        let mut repeats = 0;
+        for index in 0..4000_u64 {
+            let own = (index % 251) as u8;
+            let mut picture = flat(own);
+            let context = context(Corruption::FrameFreeze, 7, index);
+            let _ = kernel.apply(&mut picture, Severity::new(severity).unwrap(), &context).unwrap();
+            let shown = picture.data()[0];
+            assert!(shown == own || shown == last, "a frame shows itself or what was shown before");
+            repeats += u32::from(shown != own);
+            last = shown;
+        }
+        let found = f64::from(repeats) / 4000.0;
+        assert!((found - share).abs() < 0.05, "{found} at {severity}");
+    }
+}
+
+#[test]
+fn which_frames_freeze_depends_on_their_index_alone_and_grows_with_severity() {
+    let frozen = |index, severity| {
+        is_frozen(Severity::new(severity).unwrap(), &context(Corruption::FrameFreeze, 7, index))
+    };
+    for index in 0..2000 {
+        assert!(!frozen(index, 0.0));
+        assert!(!frozen(index, 2.0) || frozen(index, 2.5), "{index}");
+        assert!(!frozen(index, 1.0) || frozen(index, 5.0), "{index}");
+    }
+}
+
+#[test]
+fn a_freeze_that_sets_in_finds_the_picture_before_it() {
+    let at = |index| context(Corruption::FrameFreeze, 7, index);
+    let index = (30..500).find(|i| is_frozen(Severity::MAX, &at(*i))).unwrap();
+    let mut kernel = frame_freeze();
+    let (mut before, mut picture) = (flat(1), flat(2));
+    let _ = kernel.apply(&mut before, Severity::NONE, &at(index - 1)).unwrap();
+    let _ = kernel.apply(&mut picture, Severity::MAX, &at(index)).unwrap();
+    assert!(picture == flat(1));
+    let mut other = Picture::from_rgb(50, 40, vec![9; 50 * 40 * 3]).unwrap();
+    let _ = kernel.apply(&mut other, Severity::MAX, &at(index)).unwrap();
+    assert!(other.data().iter().all(|v| *v == 9), "a picture of another size is not used");
+}
+
+#[test]
+fn black_frames_come_at_their_rate_and_at_level_5_always() {
+    let frames = play(&mut black_frame(), Corruption::BlackFrame, 5.0, 250);
+    assert!(frames.iter().all(|f| value(f) == 0));
+    let frames = play(&mut black_frame(), Corruption::BlackFrame, 4.0, 400);
+    let black = frames.iter().skip(1).filter(|f| value(f) == 0).count();
+    assert!((100..150).contains(&black), "{black}");
 }
 
 #[test]
@@ -61,7 +104,7 @@ fn drops_come_at_their_rate_and_are_the_same_every_time() {
 #[test]
 fn a_delayed_picture_is_an_older_one() {
     let frames = play(&mut frame_delay(), Corruption::FrameDelay, 3.0, 20);
-    let values: Vec<u8> = frames.iter().map(|f| value(f.as_ref())).collect();
+    let values: Vec<u8> = frames.iter().map(value).collect();
     assert_eq!(values[..6], [0, 0, 0, 0, 1, 2]);
 }
 

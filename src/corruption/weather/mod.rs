@@ -7,9 +7,14 @@
 mod fog;
 mod frost;
 mod plane;
+mod plasma;
 mod rain;
+mod smooth;
 mod snow;
 mod spatter;
+mod water;
+
+use rand::Rng as _;
 
 use super::context::Context;
 use super::{Severity, WeatherMode};
@@ -24,17 +29,19 @@ pub(super) use spatter::spatter;
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct LayerKey {
     severity: Severity,
-    width: u32,
-    height: u32,
-    seed: u64,
-    /// The frame, unless the layer stays over the stream.
-    index: Option<u64>,
+    width: usize,
+    height: usize,
+    /// A random number of the layer's: stands for seed, camera and step, and for the frame unless the layer stays.
+    randomness: u64,
 }
 
 impl LayerKey {
-    fn new(severity: Severity, picture: &super::Picture, context: &Context) -> Self {
-        let index = (context.weather_mode == WeatherMode::Independent).then_some(context.frame.index);
-        Self { severity, width: picture.width(), height: picture.height(), seed: context.seed, index }
+    fn new(severity: Severity, width: usize, height: usize, context: &Context) -> Self {
+        Self { severity, width, height, randomness: context.weather_rng(u64::MAX).next_u64() }
+    }
+
+    fn of(severity: Severity, picture: &super::Picture, context: &Context) -> Self {
+        Self::new(severity, picture.width() as usize, picture.height() as usize, context)
     }
 }
 

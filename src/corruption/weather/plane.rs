@@ -35,11 +35,8 @@ impl Plane {
         });
     }
 
-    /// The value at a place, repeated in all directions.
-    pub(super) fn wrapped(&self, x: i64, y: i64) -> f32 {
-        let x = x.rem_euclid(self.width.max(1) as i64) as usize;
-        let y = y.rem_euclid(self.height.max(1) as i64) as usize;
-        self.values.get(y * self.width + x).copied().unwrap_or(0.0)
+    pub(super) fn row(&self, y: usize) -> &[f32] {
+        self.values.get(y * self.width..(y + 1) * self.width).unwrap_or_default()
     }
 
     /// Enlarges the plane bilinearly to `width` × `height`, `step` source pixels per pixel, starting at the upper left.

@@ -49,7 +49,7 @@ impl Kernel for Rain {
         context: &Context,
     ) -> Result<Delivery, CorruptionError> {
         // The densest rain is drawn; lighter rain is the brighter part of its drops.
-        let key = LayerKey::new(Severity::MAX, picture, context);
+        let key = LayerKey::of(Severity::MAX, picture, context);
         if self.key != Some(key) {
             for at in 0..LAYERS.len() {
                 self.draw(at, picture, context);

@@ -54,7 +54,7 @@ impl Kernel for Snow {
         context: &Context,
     ) -> Result<Delivery, CorruptionError> {
         let upper = Severity::new(severity.value().ceil()).unwrap_or(severity);
-        let key = LayerKey::new(upper, picture, context);
+        let key = LayerKey::of(upper, picture, context);
         if self.key != Some(key) {
             self.draw(picture, upper, context);
             self.key = Some(key);

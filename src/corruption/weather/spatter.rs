@@ -1,6 +1,5 @@
-use opencv::core::{
-    BORDER_DEFAULT, BORDER_REPLICATE, CV_8U, CV_32F, Mat, MatTraitConst, MatTraitConstManual, Point, Size,
-};
+use opencv::boxed_ref::BoxedRef;
+use opencv::core::{BORDER_REPLICATE, Mat, MatTraitConstManual, Size};
 use opencv::imgproc;
 use rayon::prelude::*;
 
@@ -10,37 +9,61 @@ use crate::corruption::{CorruptionError, Picture, Severity};
 
 use super::LayerKey;
 use super::plane::Plane;
+use super::smooth::SmoothNoise;
+use super::water::Water;
 
 /// At the published levels (`imagecorruptions` 1.1.2): mean and deviation of the noise that the drops are made of,
 const MEAN: [f32; 5] = [0.65, 0.65, 0.65, 0.65, 0.67];
 const DEVIATION: [f32; 5] = [0.3, 0.3, 0.3, 0.3, 0.4];
 /// its blur, pixels,
-const SIGMA: [f64; 5] = [4.0, 3.0, 2.0, 1.0, 1.0];
+const SIGMA_PX: [f64; 5] = [4.0, 3.0, 2.0, 1.0, 1.0];
 /// the value from which it is liquid,
 const THRESHOLD: [f32; 5] = [0.69, 0.68, 0.68, 0.65, 0.65];
-/// and the brightness of water (levels 1 to 3) or the softness of mud (4 and 5).
+/// and the brightness of water (levels 1 to 3) or the softness of mud (4 and 5), pixels.
 const WATER: [f32; 3] = [0.6, 0.6, 0.5];
-const MUD_SIGMA: f64 = 1.5;
+const MUD_SIGMA_PX: f64 = 1.5;
 
-/// Pale turquoise and mud brown, R, G, B.
+/// Below this, mud is too thin to be seen.
+const MUD_LEAST: f32 = 0.8;
+
+/// Pale turquoise and mud brown, R, G, B. (The reference writes the water's 175, 238, 238 as B, G, R, and adds it to pictures
+/// in R, G, B.)
 const WATER_COLOUR: [f32; 3] = [175.0, 238.0, 238.0];
 const MUD_COLOUR: [f32; 3] = [63.0, 42.0, 20.0];
 
 /// Spatter: water on the lens at levels 1 to 3, *y = floor(x + w c)*; mud at 4 and 5, *y = floor(x (1 − m) + m c)*.
 ///
-/// Both begin with blurred normal noise, cut off below a threshold. Water is shaded by the distance from the edges of its drops,
-/// through the same chain of filters as in the reference; mud is the softened mask itself. Between levels the layer above is laid over the
-/// one below in proportion. The layer lies on the lens: in coherent mode it is drawn once.
+/// Both begin with blurred normal noise, cut off below a threshold. Water is shaded by the distance from the edges of its drops
+/// ([`Water`]); mud is the mask, softened by another blur, where that leaves at least 0.8. Between levels the layer of the level
+/// above is laid over that of the level below, each in proportion: so that water gives way to mud from 3 to 4, and what lies on the
+/// lens does not wander while the severity changes. In coherent mode a layer is drawn once.
+///
+/// The published levels do not grow in every measure: mud at level 4 covers less of a dark picture than the water of level 3 does, and
+/// is itself dark.
+///
+/// Bound, where it is drawn, by OpenCV's edges and distances for water and by two blurs for mud; where it stays, by reading layer and
+/// picture.
 #[derive(Default)]
 pub(in crate::corruption) struct Spatter {
-    layers: [Option<(LayerKey, Layer)>; 2],
+    layers: [Layer; 2],
+    noise: SmoothNoise,
+    liquid: Plane,
+    water: Water,
+    blurred: Mat,
 }
 
-/// How each value is scaled down, and what is added to each channel.
+/// What lies on the lens at a published level: how thick, at every pixel.
 #[derive(Debug, Default)]
 struct Layer {
-    mask: Vec<f32>,
-    is_mud: bool,
+    key: Option<LayerKey>,
+    thickness: Vec<f32>,
+}
+
+/// What a layer of thickness 1 takes from the scene, and adds to each channel.
+#[derive(Debug, Clone, Copy)]
+struct Material {
+    taken: f32,
+    added: [f32; 3],
 }
 
 pub(in crate::corruption) fn spatter() -> Spatter {
@@ -54,113 +77,109 @@ impl Kernel for Spatter {
         severity: Severity,
         context: &Context,
     ) -> Result<Delivery, CorruptionError> {
-        let (lower, upper) = (severity.value().floor(), severity.value().ceil());
-        let share = (severity.value() - lower) as f32;
-        let levels =
-            if lower < upper { [(lower, 1.0 - share), (upper, share)] } else { [(lower, 1.0), (0.0, 0.0)] };
-        for (slot, (level, _)) in levels.iter().enumerate() {
-            let Ok(level) = Severity::new(*level) else { continue };
-            let key = LayerKey::new(level, picture, context);
-            let known = self.layers.get(slot).is_some_and(|l| l.as_ref().is_some_and(|(k, _)| *k == key));
-            if level.is_none() || known {
+        // Levels stay in their slots while the severity moves between them.
+        let lower = severity.value().floor() as usize;
+        let share = (severity.value() - lower as f64) as f32;
+        let mut materials = [Material { taken: 0.0, added: [0.0; 3] }; 2];
+        for (level, share) in [(lower, 1.0 - share), (lower + 1, share)] {
+            if level == 0 || share <= 0.0 {
                 continue;
             }
-            let layer = draw(level.value() as usize - 1, picture, context);
-            let layer = layer.map_err(|source| CorruptionError::OpenCv { corruption: "spatter", source })?;
-            if let Some(place) = self.layers.get_mut(slot) {
-                *place = Some((key, layer));
-            }
+            let slot = level % 2;
+            self.draw(slot, level, picture, context)
+                .map_err(|source| CorruptionError::OpenCv { corruption: "spatter", source })?;
+            let is_water = level <= WATER.len();
+            let (colour, taken) = if is_water { (WATER_COLOUR, 0.0) } else { (MUD_COLOUR, share) };
+            materials[slot] = Material { taken, added: colour.map(|colour| colour * share) };
         }
         let width = picture.width() as usize;
-        let layers = &self.layers;
+        let used = |slot: usize| materials[slot].added[0] > 0.0;
+        let thickness = |slot: usize, y: usize| {
+            self.layers[slot].thickness.get(y * width..(y + 1) * width).unwrap_or_default()
+        };
         picture.data_mut().par_chunks_mut(width * 3).enumerate().for_each(|(y, row)| {
-            for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                let mut kept = 1.0;
-                let mut added = [1e-3_f32; 3];
-                for (layer, (level, share)) in layers.iter().zip(levels) {
-                    let Some((_, layer)) = layer.as_ref().filter(|_| level > 0.0 && share > 0.0) else {
-                        continue;
-                    };
-                    let mask = layer.mask.get(y * width + x).copied().unwrap_or(0.0) * share;
-                    let colour = if layer.is_mud { MUD_COLOUR } else { WATER_COLOUR };
-                    kept -= if layer.is_mud { mask } else { 0.0 };
-                    for (added, colour) in added.iter_mut().zip(colour) {
-                        *added += mask * colour;
-                    }
-                }
-                for (value, added) in pixel.iter_mut().zip(added) {
-                    *value = (f32::from(*value) * kept + added).clamp(0.0, 255.0) as u8;
-                }
+            if used(0) && used(1) {
+                let layers = thickness(0, y).iter().zip(thickness(1, y));
+                cover(row, materials, layers.map(|(first, second)| [*first, *second]));
+            } else {
+                let slot = usize::from(used(1));
+                cover(row, [materials[slot]], thickness(slot, y).iter().map(|thickness| [*thickness]));
             }
         });
         Ok(Delivery::Deliver)
     }
 }
 
-fn draw(level: usize, picture: &Picture, context: &Context) -> opencv::Result<Layer> {
-    let pick = |values: [f32; 5]| values.get(level).copied().unwrap_or(values[4]);
-    let sigma = SIGMA.get(level).copied().unwrap_or(1.0) * context.scale(picture);
-    let mut noise = Plane::default();
-    noise.resize(picture.width() as usize, picture.height() as usize);
-    noise.fill_normal(context, (level as u64) << 32, pick(MEAN), pick(DEVIATION));
-    let rows = i32::try_from(picture.height())?;
-    let flat = Mat::from_slice(&noise.values)?;
-    let mut liquid = gaussian(&flat.reshape(1, rows)?.try_clone()?, sigma)?;
-    let threshold = pick(THRESHOLD);
-    opencv::core::MatTraitManual::data_typed_mut::<f32>(&mut liquid)?
-        .iter_mut()
-        .for_each(|value| *value = if *value < threshold { 0.0 } else { *value });
-    let mask = if level < WATER.len() {
-        water(&liquid, WATER.get(level).copied().unwrap_or(0.6))?
-    } else {
-        mud(&liquid, threshold)?
-    };
-    Ok(Layer { mask, is_mud: level >= WATER.len() })
+/// Lays materials over a row of RGB pixels. The small summand keeps what is whole from falling below.
+fn cover<const N: usize>(
+    row: &mut [u8],
+    materials: [Material; N],
+    thickness: impl Iterator<Item = [f32; N]>,
+) {
+    for (pixel, thickness) in row.as_chunks_mut::<3>().0.iter_mut().zip(thickness) {
+        let (mut kept, mut added) = (1.0, [1e-3; 3]);
+        for (material, thickness) in materials.iter().zip(thickness) {
+            kept -= material.taken * thickness;
+            for (added, colour) in added.iter_mut().zip(material.added) {
+                *added += colour * thickness;
+            }
+        }
+        for (value, added) in pixel.iter_mut().zip(added) {
+            *value = (f32::from(*value) * kept + added).min(255.0) as u8;
+        }
+    }
 }
 
-/// Blur as scikit-image does it.
-fn gaussian(source: &Mat, sigma: f64) -> opencv::Result<Mat> {
-    let width = 2 * ((4.0 * sigma + 0.5) as i32) + 1;
-    let mut blurred = Mat::default();
-    imgproc::gaussian_blur(source, &mut blurred, Size::new(width, width), sigma, sigma, BORDER_REPLICATE)?;
-    Ok(blurred)
+impl Spatter {
+    fn draw(
+        &mut self,
+        slot: usize,
+        level: usize,
+        picture: &Picture,
+        context: &Context,
+    ) -> opencv::Result<()> {
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let severity = Severity::new(level as f64).unwrap_or(Severity::MAX);
+        let key = LayerKey::new(severity, width, height, context);
+        let layer = &mut self.layers[slot];
+        if layer.key == Some(key) {
+            return Ok(());
+        }
+        layer.key = None;
+        let index = level.saturating_sub(1).min(4);
+        let scale = context.scale(picture);
+        self.liquid.resize(width, height);
+        let noise = (MEAN[index], DEVIATION[index], SIGMA_PX[index] * scale);
+        self.noise.draw(&mut self.liquid, noise, context, (level as u64) << 32);
+        let threshold = THRESHOLD[index];
+        layer.thickness.resize(width * height, 0.0);
+        if let Some(brightness) = WATER.get(index) {
+            self.water.draw(&self.liquid, threshold, *brightness, &mut layer.thickness)?;
+        } else {
+            let is_mud = |value: &mut f32| *value = f32::from(u8::from(*value > threshold));
+            self.liquid.values.par_iter_mut().for_each(is_mud);
+            let mask = matrix(&self.liquid)?;
+            gaussian(&mask, &mut self.blurred, MUD_SIGMA_PX * scale)?;
+            for (thickness, soft) in layer.thickness.iter_mut().zip(self.blurred.data_typed::<f32>()?) {
+                *thickness = if *soft < MUD_LEAST { 0.0 } else { *soft };
+            }
+        }
+        layer.key = Some(key);
+        Ok(())
+    }
 }
 
-/// The shading of drops: distance from their edges, equalised, embossed, softened, where there is liquid.
-fn water(liquid: &Mat, brightness: f32) -> opencv::Result<Vec<f32>> {
-    let mut bytes = Mat::default();
-    // The reference cuts the fraction off; OpenCV rounds, halves to even.
-    liquid.convert_to(&mut bytes, CV_8U, 255.0, -0.499)?;
-    let mut edges = Mat::default();
-    imgproc::canny(&bytes, &mut edges, 50.0, 150.0, 3, false)?;
-    let mut inverse = Mat::default();
-    opencv::core::bitwise_not_def(&edges, &mut inverse)?;
-    let mut distance = Mat::default();
-    imgproc::distance_transform(&inverse, &mut distance, imgproc::DIST_L2, 5, CV_32F)?;
-    let mut capped = Mat::default();
-    imgproc::threshold(&distance, &mut capped, 20.0, 20.0, imgproc::THRESH_TRUNC)?;
-    let mut soft = Mat::default();
-    imgproc::blur(&capped, &mut soft, Size::new(3, 3), Point::new(-1, -1), BORDER_DEFAULT)?;
-    let mut levels = Mat::default();
-    soft.convert_to(&mut levels, CV_8U, 1.0, -0.499)?;
-    let mut equal = Mat::default();
-    imgproc::equalize_hist(&levels, &mut equal)?;
-    let emboss = Mat::from_slice_2d(&[[-2.0_f32, -1.0, 0.0], [-1.0, 1.0, 1.0], [0.0, 1.0, 2.0]])?;
-    let mut embossed = Mat::default();
-    imgproc::filter_2d(&equal, &mut embossed, CV_8U, &emboss, Point::new(-1, -1), 0.0, BORDER_DEFAULT)?;
-    imgproc::blur(&embossed, &mut soft, Size::new(3, 3), Point::new(-1, -1), BORDER_DEFAULT)?;
-    let shading = soft.data_bytes()?.iter().zip(bytes.data_bytes()?);
-    let shading: Vec<f32> = shading.map(|(soft, liquid)| f32::from(*soft) * f32::from(*liquid)).collect();
-    let most = shading.iter().copied().fold(0.0, f32::max).max(1.0);
-    Ok(shading.iter().map(|value| value / most * brightness).collect())
+/// The plane as an OpenCV matrix, in place.
+fn matrix(plane: &Plane) -> opencv::Result<BoxedRef<'_, Mat>> {
+    Mat::new_rows_cols_with_data(i32::try_from(plane.height)?, i32::try_from(plane.width)?, &plane.values)
 }
 
-/// The softened mask of the liquid, nothing where it is thin.
-fn mud(liquid: &Mat, threshold: f32) -> opencv::Result<Vec<f32>> {
-    let solid: Vec<f32> =
-        liquid.data_typed::<f32>()?.iter().map(|value| f32::from(u8::from(*value > threshold))).collect();
-    let flat = Mat::from_slice(&solid)?;
-    let soft = gaussian(&flat.reshape(1, liquid.rows())?.try_clone()?, MUD_SIGMA)?;
-    let values = soft.data_typed::<f32>()?.iter();
-    Ok(values.map(|value| if *value < 0.8 { 0.0 } else { *value }).collect())
+/// Blur as scikit-image does it: the kernel reaches four standard deviations, the border is repeated.
+fn gaussian(
+    source: &impl opencv::core::ToInputArray,
+    blurred: &mut Mat,
+    sigma_px: f64,
+) -> opencv::Result<()> {
+    let side = 2 * ((4.0 * sigma_px + 0.5) as i32) + 1;
+    imgproc::gaussian_blur(source, blurred, Size::new(side, side), sigma_px, sigma_px, BORDER_REPLICATE)
 }
