@@ -12,7 +12,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ENV := . scripts/env.sh &&
 
-.PHONY: help setup setup-tools build demo test lint bench doc clean distclean
+.PHONY: help setup setup-tools build demo test test-reference lint bench doc clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,11 @@ demo: build ## Run the node on two cameras with real footage; ends with a summar
 test: build ## Unit and property tests (cargo), then set-up and end-to-end tests over ROS 2 (pytest)
 	@$(ENV) cargo test --locked
 	@$(ENV) ROADPROOF_BIN="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests
+
+# Not part of `test`: the reference is slow, and building its environment takes minutes.
+test-reference: build ## The corruptions beside the published reference, in an environment of its own
+	@tests/corruption/reference_env.sh
+	@$(ENV) ROADPROOF_BIN="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests/corruption
 
 # Linters need neither the weights nor the footage.
 setup-tools:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "reference"))
@@ -63,9 +64,9 @@ def score(result: Path, labels: Path, classes: int) -> float:
     return float(average_precision(images, truths, results, classes)[0]) * 100
 
 
-def cell(arguments: argparse.Namespace, side: str, corruption: str, severity: int) -> float:
+def cell(arguments: argparse.Namespace, side: str, corruption: str, severity: int, seed: int) -> float:
     """AP of one side under one corruption."""
-    name = f"{side}-{corruption}-{severity}-{arguments.seed}"
+    name = f"{side}-{corruption}-{severity}-{seed}"
     result = arguments.work / f"{name}.jsonl"
     if not result.exists():
         folder = arguments.work / name
@@ -74,11 +75,11 @@ def cell(arguments: argparse.Namespace, side: str, corruption: str, severity: in
             command = [str(arguments.reference_python), str(Path(__file__).with_name("reference_corrupt.py"))]
             command += [str(images), str(folder), "--corruption", corruption, "--severity", str(severity)]
             clean = {k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "PYTHONPATH")}
-            subprocess.run([*command, "--seed", str(arguments.seed)], check=True, env=clean)
+            subprocess.run([*command, "--seed", str(seed)], check=True, env=clean)
         else:
             # PNG, so that nothing but the corruption differs: the output takes the input's names.
             command = [binary(), "corrupt", str(arguments.work / "clean"), "--output", str(folder)]
-            command += ["--corruption", f"{corruption}:{severity}", "--seed", str(arguments.seed)]
+            command += ["--corruption", f"{corruption}:{severity}", "--seed", str(seed)]
             subprocess.run(command, check=True, capture_output=True)
         partial = result.with_suffix(".part")
         detect(folder, partial)
@@ -105,7 +106,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--reference-python", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("target/compare-ap"))
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", nargs="+", type=int, default=[1], help="AP is the mean over them, on both sides")
     parser.add_argument("--corruption", nargs="+", default=BENCHMARK)
     parser.add_argument("--severity", nargs="+", type=int, default=SEVERITIES)
     arguments = parser.parse_args()
@@ -114,7 +115,10 @@ def main() -> int:
     unlike = 0
     for corruption in arguments.corruption:
         for severity in arguments.severity:
-            reference, ours = (cell(arguments, side, corruption, severity) for side in ("reference", "ours"))
+            reference, ours = (
+                mean(cell(arguments, side, corruption, severity, seed) for seed in arguments.seed)
+                for side in ("reference", "ours")
+            )
             difference = ours - reference
             unlike += abs(difference) > ALIKE
             mark = " **" if abs(difference) > ALIKE else ""

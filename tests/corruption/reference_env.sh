@@ -11,8 +11,8 @@ fi
 echo "reference_env: making $venv (some minutes)"
 "${PYTHON:-python3}" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet 'setuptools<60' wheel 'numpy==1.26.4' 'Cython<3' pythran
-"$venv/bin/python" -m pip install --quiet 'scipy<1.18' 'opencv-python-headless==4.11.0.86' pillow imageio tifffile networkx \
-    PyWavelets matplotlib
+"$venv/bin/python" -m pip install --quiet 'scipy==1.17.1' 'opencv-python-headless==4.11.0.86' 'pillow==13.0.0' 'imageio==2.38.1' \
+    'tifffile==2026.3.3' 'networkx==3.6.1' 'pywavelets==1.9.0' 'matplotlib==3.11.2'
 "$venv/bin/python" -m pip install --quiet --no-build-isolation --no-deps 'scikit-image==0.18.3'
 "$venv/bin/python" -m pip install --quiet --no-deps 'imagecorruptions==1.1.2'
 "$venv/bin/python" -c 'import imagecorruptions'

@@ -2,16 +2,15 @@
 
 mod gallery;
 mod images;
+mod timing;
 mod video;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use roadproof::corruption::{
-    Corruption, Corruptor, CorruptorOptions, Delivery, FrameKey, Picture, RadiusMode, Severity, Step,
-    WeatherMode,
+    Corruption, Corruptor, CorruptorOptions, Delivery, FrameKey, Picture, RadiusMode, Step, WeatherMode,
 };
 use serde_json::json;
 
@@ -22,6 +21,7 @@ use serde_json::json;
   roadproof corrupt images/ --corruption snow:3 -o snowy/
   roadproof corrupt drive.mp4 --corruption rain:2 --weather coherent -o rainy.mp4
   roadproof corrupt --gallery photo.jpg -o gallery.png
+  roadproof corrupt photo.jpg --time 50 --threads 1
   roadproof corrupt --list")]
 pub(crate) struct Args {
     /// Image (JPEG, PNG), folder of images, or video.
@@ -51,7 +51,8 @@ pub(crate) struct Args {
     /// List the corruptions.
     #[arg(long)]
     list: bool,
-    /// Measure instead: how long each corruption takes on the image, this many times each.
+    /// Measure instead: how long each --corruption takes on the image, this many times each; all of them at severity 3
+    /// where none is given.
     #[arg(long, value_name = "TIMES", conflicts_with_all = ["gallery", "list"])]
     time: Option<u32>,
     /// Write JSON (with --list and --time).
@@ -78,7 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if let (Some(times), Some(input)) = (args.time, &args.input) {
-        return time(args, input, times);
+        return timing::run(args, input, times);
     }
     let output = args.output.as_deref().context("--output is missing")?;
     if let Some(photo) = &args.gallery {
@@ -150,38 +151,4 @@ fn list(as_json: bool) {
         println!("{:<20} {group:<8} {benchmark} {}", corruption.name(), corruption.description());
     }
     println!("\n* one of the fifteen over which mPC is defined (arXiv 1907.07484)");
-}
-
-/// Median time of each corruption at severity 3.
-fn time(args: &Args, input: &Path, times: u32) -> anyhow::Result<ExitCode> {
-    let clean = images::read(input)?;
-    let severity = Severity::new(3.0)?;
-    let mut results = Vec::new();
-    for corruption in Corruption::ALL {
-        let mut corruptor = args.corruptor();
-        let steps = [Step { corruption: *corruption, severity }];
-        let mut picture = clean.clone();
-        apply(&mut corruptor, &mut picture, &steps, 0)?;
-        let mut samples = Vec::new();
-        for index in 1..=u64::from(times.max(1)) {
-            picture.clone_from(&clean);
-            let start = Instant::now();
-            apply(&mut corruptor, &mut picture, &steps, index)?;
-            samples.push(start.elapsed().as_secs_f64() * 1e3);
-        }
-        samples.sort_by(f64::total_cmp);
-        let median = samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN);
-        if args.json {
-            results.push(json!({ "name": corruption.name(), "median_ms": median }));
-        } else {
-            println!("{:<20} {median:>8.2} ms", corruption.name());
-        }
-    }
-    if args.json {
-        println!(
-            "{:#}",
-            json!({ "width": clean.width(), "height": clean.height(), "severity": 3, "corruptions": results })
-        );
-    }
-    Ok(ExitCode::SUCCESS)
 }

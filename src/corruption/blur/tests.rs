@@ -105,3 +105,40 @@ fn a_horizontal_motion_takes_from_the_right_and_repeats_the_border() {
     assert_eq!(taps.iter().map(|tap| (tap.dx, tap.dy)).collect::<Vec<_>>(), [(0, 0), (1, 0), (2, 0)]);
     assert!((taps.iter().map(|tap| tap.weight).sum::<f32>() - 1.0).abs() < 1e-6);
 }
+
+#[test]
+fn motion_at_a_fixed_angle_is_the_recorded_one_to_a_grey_level() {
+    // Rows 8 to 10 of what tests/corruption/record.py recorded of the reference; radii and deviations are its levels.
+    let read = |name: &str| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corruption/recorded");
+        let data = std::fs::read(folder.join(name)).unwrap();
+        let mut picture = Picture::default();
+        let mut decoder = crate::image::CompressedDecoder::new(crate::image::DecodeLimits::default());
+        picture.assign(&decoder.decode("", &data).unwrap()).unwrap();
+        picture
+    };
+    let tile = |of: &Picture, column: usize, row: usize| {
+        let stride = of.width() as usize * 3;
+        let rows = (row * 48..(row + 1) * 48).map(|y| y * stride + column * 192);
+        let data = rows.flat_map(|start| of.data()[start..start + 192].iter().copied()).collect();
+        Picture::from_rgb(64, 48, data).unwrap()
+    };
+    let (clean, sheet) = (tile(&read("scene.png"), 0, 0), read("deterministic.png"));
+    for (row, angle) in [(8, -40.0), (9, 0.0), (10, 15.0)] {
+        for (level, (radius, sigma)) in
+            [(10.0, 3.0), (15.0, 5.0), (15.0, 8.0), (15.0, 12.0), (20.0, 15.0)].iter().enumerate()
+        {
+            let expected = tile(&sheet, level, row);
+            let mut found = clean.clone();
+            motion::MotionBlur::default().along(&mut found, &motion::taps(*radius, *sigma, angle, 64, 48), 0);
+            let differences = || found.data().iter().zip(expected.data()).map(|(a, b)| a.abs_diff(*b));
+            let mean = differences().map(f64::from).sum::<f64>() / expected.data().len() as f64;
+            let far = differences().filter(|d| *d > 3).count();
+            assert!(
+                mean <= 1.0 && far * 1000 <= expected.data().len(),
+                "{angle}° level {}: mean {mean}, {far} far",
+                level + 1
+            );
+        }
+    }
+}

@@ -113,8 +113,8 @@ impl View<'_> {
             let start = at(reflect(x, self.width));
             self.pixels.get(start..).and_then(|values| values.first_chunk::<4>()).copied().unwrap_or_default()
         };
-        let ([a, b, c, d], [e, f, g, h]) = (pixel(x), pixel(x + 1));
-        [a, b, c, d, e, f, g, h]
+        let (left, right) = (pixel(x), pixel(x + 1));
+        std::array::from_fn(|i| if i < 4 { left[i] } else { right[i - 4] })
     }
 }
 

@@ -152,7 +152,7 @@ fn refine(
         for (i, out) in rows.chunks_mut(to_stride).enumerate() {
             let row = block * BLOCK_ROWS + i;
             let at = row.div_ceil(2);
-            if row % 2 == 0 {
+            if row.is_multiple_of(2) {
                 // Centres of squares, and between them those of the edges that run down.
                 let squares = square(at);
                 let around = [from.row(at), from.row(at + 1), squares].map(behind);

@@ -67,6 +67,7 @@ impl SmoothNoise {
     }
 }
 
+#[allow(clippy::many_single_char_names, reason = "nine neighbours, named alike")]
 fn sum_rows(out: &mut [f32], rows: [&[f32]; TAPS], weights: [f32; TAPS]) {
     let [a, b, c, d, e, f, g, h, i] = rows;
     let first = a.iter().zip(b).zip(c.iter().zip(d));

@@ -142,7 +142,9 @@ impl Ice {
             standardise(values, 1.0);
             if let Some(rng) = &mut rng {
                 let crystals = (1.0 - share * share).sqrt();
-                values.iter_mut().for_each(|value| *value = *value * crystals + normal(rng) * share);
+                for value in values.iter_mut() {
+                    *value = *value * crystals + normal(rng) * share;
+                }
             }
             standardise(values, strength);
         }
@@ -162,7 +164,9 @@ impl Ice {
         let scale = (BINS - 1) as f32 / (most - least).max(1e-6);
         let bin = |value: f32| (((value - least) * scale) as usize).min(BINS - 1);
         let mut counts = [0_u32; BINS];
-        values.iter().for_each(|value| counts[bin(*value)] += 1);
+        for value in values.iter() {
+            counts[bin(*value)] += 1;
+        }
         let (mut below, total) = (0.0, values.len().max(1) as f32);
         let brightness = counts.map(|count| {
             let rank = (below + 0.5 * count as f32) / total * 16.0;
@@ -171,7 +175,9 @@ impl Ice {
             self.quantiles[lower]
                 + (self.quantiles[lower + 1] - self.quantiles[lower]) * (rank - lower as f32)
         });
-        values.iter_mut().for_each(|value| *value = brightness[bin(*value)]);
+        for value in values.iter_mut() {
+            *value = brightness[bin(*value)];
+        }
     }
 
     /// How the colour wanders over the picture: noise of some eight waves across it, of deviation 1.
@@ -196,5 +202,7 @@ fn standardise(values: &mut [f32], deviation: f32) {
     let mean = values.iter().sum::<f32>() / count;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / count;
     let scale = deviation / variance.sqrt().max(1e-6);
-    values.iter_mut().for_each(|value| *value = (*value - mean) * scale);
+    for value in values.iter_mut() {
+        *value = (*value - mean) * scale;
+    }
 }
