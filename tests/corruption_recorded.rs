@@ -1,6 +1,6 @@
 //! The corruptions against what was recorded of the reference, `imagecorruptions` 1.1.2, on a small picture.
 //!
-//! tests/corruption/record.py made the records; tests/corruption/test_fidelity.py compares with the reference itself.
+//! `tests/corruption/record.py` made the records; `tests/corruption/test_fidelity.py` compares with the reference itself.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test program from end to end")]
 
