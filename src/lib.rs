@@ -7,6 +7,7 @@
 
 pub mod corruption;
 pub mod detector;
+pub mod evaluation;
 pub mod health;
 pub mod image;
 pub mod pipeline;
