@@ -1,12 +1,23 @@
 //! Checks that a ROS 2 environment is there, and links what its PyPI edition leaves to the program.
 
-use std::env;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use sha2::{Digest as _, Sha256};
+
+/// The rooms that a detection depends on, from the image to the box.
+const ROOMS: [&str; 4] = ["src/image", "src/corruption", "src/detector", "src/pipeline"];
 
 /// Set by `scripts/env.sh` where ROS 2 comes from PyPI: the Python library to link, for example `python3.11`.
 const LINK_PYTHON: &str = "ROADPROOF_LINK_PYTHON";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    for room in ROOMS {
+        println!("cargo::rerun-if-changed={room}");
+    }
+    // Kept results of evaluation are good only for the code that made them.
+    println!("cargo::rustc-env=ROADPROOF_CODE_HASH={}", code_hash());
     if env::var_os("CARGO_FEATURE_ROS").is_none() {
         return;
     }
@@ -29,5 +40,27 @@ fn main() {
         for argument in ["-Wl,--push-state,--no-as-needed", &format!("-l{python}"), "-Wl,--pop-state"] {
             println!("cargo::rustc-link-arg={argument}");
         }
+    }
+}
+
+/// Hash of all files of [`ROOMS`].
+fn code_hash() -> String {
+    let mut files = Vec::new();
+    for room in ROOMS {
+        list(Path::new(room), &mut files);
+    }
+    files.sort();
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(file.to_string_lossy().as_bytes());
+        hash.update(fs::read(&file).unwrap_or_default());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { list(&path, files) } else { files.push(path) }
     }
 }

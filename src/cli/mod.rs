@@ -2,6 +2,7 @@
 
 mod corrupt;
 mod detect;
+mod evaluate;
 mod model;
 #[cfg(feature = "ros")]
 mod node;
@@ -28,6 +29,8 @@ enum Command {
     Detect(detect::Args),
     /// Corrupt an image, a folder of images or a video.
     Corrupt(corrupt::Args),
+    /// Measure accuracy on a labelled dataset, under corruptions, and compare models.
+    Evaluate(evaluate::Args),
     /// Look into a model.
     #[command(subcommand)]
     Model(model::Command),
@@ -73,6 +76,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Corrupt(args) => {
             log_to_stderr();
             corrupt::run(&args)
+        }
+        Command::Evaluate(args) => {
+            log_to_stderr();
+            evaluate::run(&args)
         }
         Command::Model(command) => {
             log_to_stderr();

@@ -46,6 +46,12 @@ impl Thresholds {
         self.is_enabled(detection.class_id) && detection.score >= self.publish_score(detection.class_id)
     }
 
+    /// Keeps and publishes everything from `score` up, as accuracy is measured.
+    pub fn keep_all_from(&mut self, score: f32) {
+        (self.score, self.low_score) = (score, score);
+        self.class_scores.clear();
+    }
+
     /// Checks every value, and that the per-class lists fit a model of `class_count` classes.
     ///
     /// # Errors

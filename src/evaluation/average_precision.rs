@@ -37,7 +37,10 @@ impl Matches {
         if count == 0.0 {
             return Vec::new();
         }
-        (0..).zip(sum).map(|(i, sum)| PrPoint { recall: f64::from(i) / 100.0, precision: sum / count }).collect()
+        (0..)
+            .zip(sum)
+            .map(|(i, sum)| PrPoint { recall: f64::from(i) / 100.0, precision: sum / count })
+            .collect()
     }
 }
 
@@ -120,9 +123,12 @@ fn mean_of(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 #[must_use]
 pub fn accuracy(images: &[Labelled], names: &[String], matches: &Matches) -> Accuracy {
     let averages: Vec<_> = matches.classes.iter().map(average_precisions).collect();
-    let at = |index: usize| mean_of(averages.iter().map(|class| class.as_ref().and_then(|a| a.get(index)).copied()));
+    let at = |index: usize| {
+        mean_of(averages.iter().map(|class| class.as_ref().and_then(|a| a.get(index)).copied()))
+    };
     let of_class = |class: &Option<[f64; THRESHOLDS]>| class.as_ref().and_then(|averages| mean(averages));
-    let recall = |classes: &[ClassMatches], detections| mean_of(classes.iter().map(|c| average_recall(c, detections)));
+    let recall =
+        |classes: &[ClassMatches], detections| mean_of(classes.iter().map(|c| average_recall(c, detections)));
     let [_, sizes @ ..] = AreaRange::ALL;
     let by_size = sizes.map(|range| {
         let classes = match_classes(images, names.len(), range);

@@ -21,7 +21,8 @@ impl Resamples {
     #[must_use]
     pub fn new(images: usize, count: usize, seed: u64) -> Self {
         let draw = |index: usize| {
-            let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mut rng =
+                Xoshiro256PlusPlus::seed_from_u64(seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let mut weights = vec![0_u16; images];
             for _ in 0..images {
                 // The remainder's bias is below images / 2⁶⁴.
@@ -54,7 +55,8 @@ pub struct ResampledAp {
 impl ResampledAp {
     fn new(matches: &Matches, weights: &[u16]) -> Self {
         let mut points = Vec::new();
-        let classes: Vec<_> = matches.classes.iter().map(|class| weighted_ap(class, weights, &mut points)).collect();
+        let classes: Vec<_> =
+            matches.classes.iter().map(|class| weighted_ap(class, weights, &mut points)).collect();
         let defined: Vec<f64> = classes.iter().flatten().copied().collect();
         Self { ap: mean(&defined), classes }
     }
@@ -62,7 +64,8 @@ impl ResampledAp {
 
 fn weighted_ap(class: &ClassMatches, weights: &[u16], points: &mut Vec<(f64, f64)>) -> Option<f64> {
     let weight = |image: u32| weights.get(image as usize).copied().map_or(0.0, f64::from);
-    let instances: f64 = class.instances.iter().map(|(image, count)| f64::from(*count) * weight(*image)).sum();
+    let instances: f64 =
+        class.instances.iter().map(|(image, count)| f64::from(*count) * weight(*image)).sum();
     let mut curve = [0.0; 101];
     let mut sum = 0.0;
     for index in 0..THRESHOLDS {

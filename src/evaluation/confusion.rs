@@ -44,12 +44,14 @@ pub fn confusion(images: &[Labelled], names: &[String], publishes: impl Fn(&Foun
         let found: Vec<&Found> = image.detections.iter().filter(|found| publishes(found)).collect();
         let partners = partners(&truths, &found);
         for (truth, partner) in truths.iter().zip(&partners) {
-            let detected = partner.and_then(|j| found.get(j)).map_or(background, |found| found.class_id as usize);
+            let detected =
+                partner.and_then(|j| found.get(j)).map_or(background, |found| found.class_id as usize);
             count(truth.class_id.unwrap_or(0) as usize, detected);
         }
         for (j, found) in found.iter().enumerate() {
             let excused = crowds.iter().any(|crowd| {
-                crowd.class_id.is_none_or(|id| id == found.class_id) && found.bbox.share_in(&crowd.bbox) >= IOU
+                crowd.class_id.is_none_or(|id| id == found.class_id)
+                    && found.bbox.share_in(&crowd.bbox) >= IOU
             });
             if !partners.contains(&Some(j)) && !excused {
                 count(background, found.class_id as usize);

@@ -72,8 +72,11 @@ impl ClassMatches {
 
 /// Matches every class of every image, for one range of areas.
 pub(super) fn match_classes(images: &[Labelled], classes: usize, range: AreaRange) -> Vec<ClassMatches> {
-    let by_image: Vec<Vec<(u32, Vec<Matched>, u32)>> =
-        images.par_iter().enumerate().map(|(image, labelled)| match_image(image as u32, labelled, range)).collect();
+    let by_image: Vec<Vec<(u32, Vec<Matched>, u32)>> = images
+        .par_iter()
+        .enumerate()
+        .map(|(image, labelled)| match_image(image as u32, labelled, range))
+        .collect();
     let mut matches = vec![ClassMatches::default(); classes];
     for (image, found) in (0_u32..).zip(by_image) {
         for (class_id, detections, instances) in found {
@@ -117,7 +120,11 @@ impl Scratch {
         self.truths.clear();
         let of_class = |truth: &&Truth| truth.class_id.is_none_or(|id| id == class_id);
         self.truths.extend(
-            labelled.truths.iter().filter(of_class).map(|truth| (*truth, !truth.counts() || !range.holds(truth.area))),
+            labelled
+                .truths
+                .iter()
+                .filter(of_class)
+                .map(|truth| (*truth, !truth.counts() || !range.holds(truth.area))),
         );
         // Those that count come first; stable, as ties go to the later one.
         self.truths.sort_by_key(|(_, ignored)| *ignored);

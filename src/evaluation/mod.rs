@@ -7,6 +7,7 @@ mod confusion;
 mod instance;
 mod matching;
 mod results;
+pub mod study;
 
 pub use average_precision::{Matches, accuracy};
 pub use bootstrap::{ResampledAp, Resamples, difference, interval};

@@ -1,0 +1,3 @@
+//! Data from outside: labelled images, videos, bags.
+
+pub mod dataset;

@@ -1,0 +1,132 @@
+//! Detections that are kept, so that an interrupted study goes on where it was.
+//!
+//! A file holds the detections of one model under one condition. Its name carries a hash of all that they depend on: the model and
+//! its manifest, the images' content, corruption, severity and seed, the lowest score, and the program's own code. Labels,
+//! thresholds of publishing and resampling are not among it: they may change without anything being detected anew.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::detector::{ModelInfo, ModelManifest};
+use crate::evaluation::{Found, Rect};
+
+use super::{Condition, Plan, StudyError};
+
+/// Hash of the code that detections depend on, made by build.rs.
+const CODE: &str = env!("ROADPROOF_CODE_HASH");
+
+/// What one model found under one condition.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct CellResult {
+    /// For each image its detections: class, score, `x_min`, `y_min`, `x_max`, `y_max`.
+    pub(super) images: Vec<Vec<(u32, f32, f32, f32, f32, f32)>>,
+    /// Time of single images, ms; measured on clean ones only.
+    pub(super) latency_ms: Vec<f64>,
+}
+
+impl CellResult {
+    pub(super) fn found(&self) -> Vec<Vec<Found>> {
+        let found = |(class_id, score, x_min, y_min, x_max, y_max): &(u32, f32, f32, f32, f32, f32)| {
+            let [x_min, y_min, x_max, y_max] = [x_min, y_min, x_max, y_max].map(|side| f64::from(*side));
+            Found { class_id: *class_id, bbox: Rect::from_corners(x_min, y_min, x_max, y_max), score: *score }
+        };
+        self.images.iter().map(|image| image.iter().map(found).collect()).collect()
+    }
+}
+
+/// Where the cells of a study are kept.
+pub(super) struct Cache {
+    folder: Option<PathBuf>,
+    images_hash: String,
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Cache {
+    /// Reads all images once, for their hash.
+    pub(super) fn new(plan: &Plan) -> Result<Self, StudyError> {
+        let mut hash = Sha256::new();
+        if plan.cache.is_some() {
+            for path in &plan.images.paths {
+                let data = std::fs::read(path).map_err(|error| StudyError::Image {
+                    path: path.clone(),
+                    problem: format!("cannot be read: {error}"),
+                })?;
+                hash.update((data.len() as u64).to_le_bytes());
+                hash.update(data);
+            }
+        }
+        Ok(Self { folder: plan.cache.clone(), images_hash: hexadecimal(hash) })
+    }
+
+    /// The file for a cell.
+    pub(super) fn path(
+        &self,
+        plan: &Plan,
+        manifest: &ModelManifest,
+        info: &ModelInfo,
+        condition: Condition,
+    ) -> Option<PathBuf> {
+        let folder = self.folder.as_deref()?;
+        let (name, corruption) = match condition {
+            Condition::Clean => ("clean".to_owned(), String::new()),
+            Condition::Corrupted(step) => {
+                let severity = step.severity.value();
+                (
+                    format!("{}-{severity}", step.corruption.name()),
+                    format!("{step} {} {}", severity.to_bits(), plan.seed),
+                )
+            }
+        };
+        let settings = serde_json::to_string(manifest).unwrap_or_default();
+        let parts = [
+            CODE,
+            &info.sha256,
+            &settings,
+            &self.images_hash,
+            &corruption,
+            &plan.score.to_bits().to_string(),
+            info.provider.name(),
+        ];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let key = hexadecimal(hash);
+        let safe: String = manifest
+            .name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' })
+            .collect();
+        Some(folder.join(format!("{safe}-{name}-{}.json", key.get(..16).unwrap_or(&key))))
+    }
+}
+
+/// A finished cell; `None` where there is none, or what is there is damaged (it is made anew then).
+pub(super) fn load(path: &Path, images: usize) -> Option<CellResult> {
+    let text = std::fs::read(path).ok()?;
+    match serde_json::from_slice::<CellResult>(&text) {
+        Ok(cell) if cell.images.len() == images => Some(cell),
+        Ok(_) | Err(_) => {
+            tracing::warn!(path = %path.display(), "a damaged cell of the cache is made anew");
+            None
+        }
+    }
+}
+
+/// Keeps a cell, under a name of its own till it is whole.
+pub(super) fn store(path: &Path, cell: &CellResult) -> Result<(), StudyError> {
+    let wrong = |source| StudyError::Cache { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(wrong)?;
+    }
+    let partial = path.with_extension("part");
+    let text = serde_json::to_vec(cell).map_err(|error| wrong(error.into()))?;
+    std::fs::write(&partial, text).map_err(wrong)?;
+    std::fs::rename(&partial, path).map_err(wrong)
+}
