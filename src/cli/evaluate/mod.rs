@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use roadproof::corruption::{Corruption, Group, Severity};
-use roadproof::data::dataset::{ClassMap, Dataset, Layout, read_detections};
+use roadproof::data::dataset::{ClassMap, Dataset, read_detections};
 use roadproof::detector::ModelManifest;
 use roadproof::evaluation::study::{self, Plan, Progress, StudyImages, score_detections};
 use roadproof::evaluation::{Found, Rect};
@@ -53,8 +53,8 @@ pub(crate) struct Args {
     /// Instances that a class needs to be called the worst.
     #[arg(long, value_name = "N", default_value_t = 10)]
     min_support: usize,
-    /// Resamples of the images behind each interval and p-value.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(i64::from(LEAST_BOOTSTRAP)..))]
+    /// Resamples of the images behind each interval and p-value: 100 or more; with --detections 0 leaves the interval out.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
     bootstrap: u32,
     /// Where all randomness comes from.
     #[arg(long, default_value_t = 0)]
@@ -76,12 +76,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.bootstrap < LEAST_BOOTSTRAP && (args.bootstrap > 0 || args.detections.is_none()) {
+        bail!("--bootstrap: expected at least {LEAST_BOOTSTRAP}, found {}", args.bootstrap);
+    }
+    if let Some(detections) = &args.detections {
+        return score(args, detections);
+    }
     let dataset = Dataset::open(&args.dataset, args.images.as_deref())?;
     for warning in &dataset.warnings {
         eprintln!("roadproof: {warning}");
-    }
-    if let Some(detections) = &args.detections {
-        return score(args, &dataset, detections);
     }
     let manifests: Vec<ModelManifest> =
         args.models.iter().map(ModelManifest::load).collect::<Result<_, _>>()?;
@@ -209,11 +212,10 @@ fn with_progress<T>(run: impl FnOnce(&(dyn Fn(Progress) + Sync)) -> T) -> anyhow
 }
 
 /// Accuracy of detections made elsewhere.
-fn score(args: &Args, dataset: &Dataset, detections: &Path) -> anyhow::Result<ExitCode> {
-    if dataset.layout != Layout::Coco {
-        bail!("--detections speak of COCO's ids: DATASET must be COCO's JSON file");
-    }
-    let found = read_detections(detections, &args.dataset, dataset)?;
+fn score(args: &Args, detections: &Path) -> anyhow::Result<ExitCode> {
+    // Detections speak of COCO's ids, so the labels must be COCO's.
+    let dataset = Dataset::open_labels(&args.dataset)?;
+    let found = read_detections(detections, &args.dataset, &dataset)?;
     let found: Vec<Vec<Found>> = found
         .into_iter()
         .map(|image| {
@@ -226,7 +228,7 @@ fn score(args: &Args, dataset: &Dataset, detections: &Path) -> anyhow::Result<Ex
         })
         .collect();
     let classes = dataset.classes.clone();
-    let images = StudyImages::new(dataset.clone(), &ClassMap::default(), &classes, Path::new(""))?;
+    let images = StudyImages::new(dataset, &ClassMap::default(), &classes, Path::new(""))?;
     let accuracy = score_detections(&images, found, args.bootstrap as usize, args.seed);
     if args.json {
         println!("{:#}", serde_json::to_value(&accuracy)?);

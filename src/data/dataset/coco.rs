@@ -44,7 +44,7 @@ fn wrong(path: &Path, problem: String) -> DatasetError {
 pub(super) fn read(
     name: String,
     path: &Path,
-    images: Option<&Path>,
+    folders: &ImageFolders,
     json: serde_json::Value,
 ) -> Result<Dataset, DatasetError> {
     let instances: Instances = serde_json::from_value(json).map_err(|error| {
@@ -52,7 +52,6 @@ pub(super) fn read(
     })?;
     let classes: HashMap<u64, usize> =
         instances.categories.iter().enumerate().map(|(i, c)| (c.id, i)).collect();
-    let folders = ImageFolders::of(path, images);
     let mut by_id = HashMap::new();
     let mut dataset = Dataset {
         name,

@@ -102,7 +102,7 @@ impl Dataset {
                 DatasetError::Json { path: path.to_owned(), problem: format!("no JSON: {error}") }
             })?;
             if json.get("annotations").is_some() {
-                coco::read(name, path, images, json)?
+                coco::read(name, path, &ImageFolders::of(path, images), json)?
             } else if json.is_array() || json.get("frames").is_some() {
                 bdd::read(name, path, images, json)?
             } else {
@@ -113,6 +113,19 @@ impl Dataset {
             return Err(DatasetError::Empty { path: path.to_owned() });
         }
         Ok(dataset)
+    }
+
+    /// Reads COCO's JSON file without looking for the images, which scoring given detections does not need.
+    ///
+    /// # Errors
+    /// It is not COCO's.
+    pub fn open_labels(path: &Path) -> Result<Self, DatasetError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let json = serde_json::from_str(&read_text(path)?).map_err(|error| DatasetError::Json {
+            path: path.to_owned(),
+            problem: format!("no JSON: {error}"),
+        })?;
+        coco::read(name, path, &ImageFolders(Vec::new()), json)
     }
 }
 
@@ -152,7 +165,7 @@ fn image_size(path: &Path) -> Result<[f64; 2], DatasetError> {
     Ok([size.width as f64, size.height as f64])
 }
 
-/// Where the images of a JSON file are, and where they were looked for.
+/// Where the images of a JSON file are looked for; nowhere: they are not needed.
 struct ImageFolders(Vec<PathBuf>);
 
 impl ImageFolders {
@@ -167,6 +180,9 @@ impl ImageFolders {
     }
 
     fn find(&self, name: &str) -> Result<PathBuf, DatasetError> {
+        if self.0.is_empty() {
+            return Ok(PathBuf::from(name));
+        }
         let candidates = self.0.iter().map(|folder| folder.join(name));
         candidates.clone().find(|path| path.is_file()).ok_or_else(|| DatasetError::Image {
             path: PathBuf::from(name),

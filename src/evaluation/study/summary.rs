@@ -29,14 +29,15 @@ impl Scored {
         let matches = Matches::new(&labelled, images.classes.len());
         let mut accuracy = accuracy(&labelled, &images.classes, &matches);
         let resampled = resamples.average_precisions(&matches);
-        accuracy.ap_interval = interval(resampled.iter().filter_map(|sample| sample.ap));
+        accuracy.ap_interval =
+            accuracy.ap.and_then(|ap| interval(ap, resampled.iter().filter_map(|sample| sample.ap)));
         Self { accuracy, resampled, matches, labelled }
     }
 
     fn class_intervals(&mut self) {
         for (i, class) in self.accuracy.classes.iter_mut().enumerate() {
             let values = self.resampled.iter().filter_map(|sample| sample.classes.get(i).copied().flatten());
-            class.interval = class.ap.and(interval(values));
+            class.interval = class.ap.and_then(|ap| interval(ap, values));
         }
     }
 }
