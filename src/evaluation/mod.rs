@@ -15,3 +15,6 @@ pub use calibration::calibration;
 pub use confusion::confusion;
 pub use instance::{Found, Labelled, Rect, Truth};
 pub use results::*;
+
+#[cfg(test)]
+mod tests;
