@@ -12,5 +12,6 @@ pub mod evaluation;
 pub mod health;
 pub mod image;
 pub mod pipeline;
+pub mod replay;
 #[cfg(feature = "ros")]
 pub mod ros;

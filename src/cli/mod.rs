@@ -6,6 +6,7 @@ mod evaluate;
 mod model;
 #[cfg(feature = "ros")]
 mod node;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Command {
     Corrupt(corrupt::Args),
     /// Measure accuracy on a labelled dataset, under corruptions, and compare models.
     Evaluate(evaluate::Args),
+    /// Run the pipeline on a recording.
+    Replay(replay::Args),
     /// Look into a model.
     #[command(subcommand)]
     Model(model::Command),
@@ -80,6 +83,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Evaluate(args) => {
             log_to_stderr();
             evaluate::run(&args)
+        }
+        Command::Replay(args) => {
+            log_to_stderr();
+            replay::run(&args)
         }
         Command::Model(command) => {
             log_to_stderr();

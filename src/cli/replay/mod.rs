@@ -1,0 +1,185 @@
+mod sink;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use roadproof::corruption::{Campaign, Corruption, CorruptorOptions, RadiusMode, Step, WeatherMode};
+use roadproof::data::source::{self, SourceOptions};
+use roadproof::detector::{Detector, ModelManifest};
+use roadproof::health::WindowConfig;
+use roadproof::image::DecodeLimits;
+use roadproof::pipeline::Pipeline;
+use roadproof::replay::{Injection, Options, replay};
+use serde_json::json;
+
+use sink::FileSink;
+
+/// Run the pipeline on a recording: a bag, a video, a folder of images.
+///
+/// Writes detections.jsonl, health.jsonl and summary.json into the output folder. Two runs give the same bytes at any number of
+/// workers.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  roadproof replay drive.mp4 --model models/nanodet-g.toml -o out/
+  roadproof replay images/ -m models/nanodet-g.toml -o out/ --corruption fog:2.5 --seed 7
+  roadproof replay drive.mp4 -m models/nanodet-g.toml -o out/ --campaign config/campaigns/fog-ramp.toml --annotate")]
+pub(crate) struct Args {
+    /// Recording: bag, video, folder of images, or an image.
+    source: PathBuf,
+    /// Model manifest.
+    #[arg(long, short, value_name = "TOML")]
+    model: PathBuf,
+    /// Folder for the results.
+    #[arg(long, short, value_name = "FOLDER")]
+    output: PathBuf,
+    /// Image topics of a bag; all of them if not given.
+    #[arg(long = "topic", value_name = "NAME")]
+    topics: Vec<String>,
+    /// Corruption with its severity; may be given several times, applied in order.
+    #[arg(long = "corruption", value_name = "NAME:SEVERITY", conflicts_with = "campaign")]
+    corruptions: Vec<Step>,
+    /// Campaign of corruptions; it begins with the first frame.
+    #[arg(long, value_name = "TOML")]
+    campaign: Option<PathBuf>,
+    /// Seed of the corruptions.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Scale lengths of corruptions with the picture instead of taking the published pixels.
+    #[arg(long)]
+    relative_radius: bool,
+    /// Let weather move over the frames instead of drawing it anew for each.
+    #[arg(long)]
+    coherent_weather: bool,
+    /// Lowest score; the manifest's if not given.
+    #[arg(long, value_name = "0..1")]
+    score: Option<f32>,
+    /// Window of health, seconds.
+    #[arg(long, value_name = "S", default_value_t = WindowConfig::default().window_s)]
+    window: u32,
+    /// Frames per second of a source without stamps; 30, or the video's own, if not given.
+    #[arg(long, value_name = "HZ")]
+    rate: Option<f64>,
+    /// Frames at a time; 0 is one per core.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    workers: usize,
+    /// Play at the recording's own speed.
+    #[arg(long)]
+    realtime: bool,
+    /// Write a video for each camera with the detections drawn in.
+    #[arg(long)]
+    annotate: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    session: super::SessionArgs,
+}
+
+/// Frames on their way for each worker.
+const READ_AHEAD: usize = 4;
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(rate) = args.rate.filter(|rate| !(0.001..=10_000.0).contains(rate)) {
+        bail!("--rate: expected frames per second from 0.001 to 10000, found {rate}");
+    }
+    let options = SourceOptions { topics: args.topics.clone(), rate_hz: args.rate };
+    let mut source = source::open(&args.source, &options)?;
+    let manifest = ModelManifest::load(&args.model)?;
+    let mut thresholds = manifest.thresholds();
+    if let Some(score) = args.score {
+        thresholds.score = score;
+        thresholds.low_score = thresholds.low_score.min(score);
+    }
+    thresholds.validate(manifest.class_names().len())?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if args.workers == 0 { cores } else { args.workers };
+    let mut session = args.session.options();
+    if session.intra_op_threads == 0 {
+        session.intra_op_threads = (cores / workers).max(1);
+    }
+    let cameras = source.cameras().to_vec();
+    let mut pipelines = Vec::new();
+    for _ in 0..workers {
+        let detector = Detector::load(&manifest, &session, &mut |_| ())?;
+        pipelines.push(Pipeline::new(detector, cameras.len(), DecodeLimits::default()));
+    }
+    let info =
+        pipelines.first().map(|pipeline| pipeline.detector().info().clone()).context("there is no worker")?;
+    let options = Options {
+        thresholds,
+        injection: injection(args)?,
+        corruptor: corruptor(args),
+        health: WindowConfig { window_s: args.window, ..WindowConfig::default() },
+        read_ahead: workers * READ_AHEAD,
+        is_realtime: args.realtime,
+        annotate: args.annotate,
+    };
+    if options.injection != Injection::Nothing {
+        eprintln!("roadproof: corruptions are injected; the detections are those of corrupted frames");
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} frames, {per_sec}, {eta} left")?;
+    let bar = ProgressBar::new(source.frame_count().unwrap_or(0)).with_style(style);
+    let mut sink = FileSink::new(&args.output, args.annotate.then(|| rate(args)), bar)?;
+    let start = Instant::now();
+    let counts = replay(source.as_mut(), pipelines, &options, &mut sink)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let written = sink.finish()?;
+    let loss = source.loss();
+    let summary = json!({
+        "source": args.source, "cameras": cameras, "model": info.name, "model_sha256": info.sha256, "provider": info.provider,
+        "corruptions": args.corruptions.iter().map(Step::to_string).collect::<Vec<_>>(), "campaign": args.campaign,
+        "seed": args.seed, "frames": counts, "loss": loss, "workers": workers, "seconds": seconds,
+        "frames_per_second": counts.read as f64 / seconds,
+    });
+    let path = args.output.join("summary.json");
+    std::fs::write(&path, format!("{summary:#}\n"))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    if args.json {
+        println!("{summary:#}");
+    } else {
+        println!(
+            "{} frames in {seconds:.1} s ({:.1} per second): {} processed, {} dropped by corruptions, {} rejected",
+            counts.read,
+            counts.read as f64 / seconds,
+            counts.processed,
+            counts.dropped,
+            counts.rejected
+        );
+        println!("{}", written.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "));
+    }
+    if let Some(loss) = loss {
+        eprintln!("roadproof: the recording is damaged: {loss}");
+    }
+    if counts.processed == 0 && counts.dropped == 0 {
+        bail!("none of the {} frames could be used; {} says why", counts.read, written_first(&written));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn written_first(written: &[PathBuf]) -> String {
+    written.first().map_or_else(String::new, |path| path.display().to_string())
+}
+
+/// Frames per second of annotated videos, where the source does not say.
+fn rate(args: &Args) -> f64 {
+    args.rate.unwrap_or(30.0)
+}
+
+fn injection(args: &Args) -> anyhow::Result<Injection> {
+    if let Some(path) = &args.campaign {
+        return Ok(Injection::Campaign(Box::new(Campaign::load(Path::new(path))?)));
+    }
+    let wanted = args.corruptions.iter().any(|step| Corruption::ALL.contains(&step.corruption));
+    Ok(if wanted { Injection::Steps(args.corruptions.clone()) } else { Injection::Nothing })
+}
+
+fn corruptor(args: &Args) -> CorruptorOptions {
+    CorruptorOptions {
+        seed: args.seed,
+        radius_mode: if args.relative_radius { RadiusMode::Relative } else { RadiusMode::Absolute },
+        weather_mode: if args.coherent_weather { WeatherMode::Coherent } else { WeatherMode::Independent },
+    }
+}
