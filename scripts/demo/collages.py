@@ -2,8 +2,8 @@
 
     python scripts/demo/collages.py OUTPUT [--images 40] [--seed 0]
 
-Synthetic: photographs of .deps/footage, mirrored, scaled and laid on a plain ground, so figures on it say whether things
-work, not how good a detector is on the road. The layout is YOLO's: images/, labels/, classes.txt.
+Synthetic: photographs of .deps/footage, mirrored, scaled and laid on a plain ground, so figures on it say whether
+things work, not how good a detector is on the road. The layout is YOLO's: images/, labels/, classes.txt.
 """
 
 from __future__ import annotations
