@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare numbers that are exact by construction"))]
 
 pub mod corruption;
+pub mod data;
 pub mod detector;
 pub mod evaluation;
 pub mod health;

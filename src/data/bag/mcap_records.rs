@@ -1,0 +1,82 @@
+//! The records of an MCAP file or chunk, one after the other. Framing is the `mcap` crate's.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use mcap::McapError;
+use mcap::sans_io::{LinearReadEvent, LinearReader, LinearReaderOptions};
+
+/// The first bytes of a file.
+pub(super) use mcap::MAGIC;
+
+/// Bytes before a record's content: its kind and its length.
+pub(super) const FRAME: u64 = 9;
+
+/// The largest record or chunk that is read, compressed or not; a length above it is damage.
+pub(super) const MAX_RECORD_BYTES: u64 = 512 << 20;
+
+/// Bytes read at once, so that a length that claims more than there is does not allocate it.
+const MAX_READ: usize = 1 << 20;
+
+/// Where and why a walk ended.
+pub(super) struct Walked {
+    /// Bytes of the records that were visited.
+    pub(super) bytes: u64,
+    /// What stopped it, where it is not the end of the source or the visitor.
+    pub(super) error: Option<McapError>,
+}
+
+/// Whether chunks are visited whole, or the records in them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chunks {
+    Whole,
+    /// Only for a chunk that the source ends in.
+    Opened,
+}
+
+/// Visits the records of `source`, which begins at a record. No record is longer than `limit`. `visit` gets the
+/// bytes before the record, its kind and its content.
+pub(super) fn walk<R: Read>(
+    mut source: R,
+    limit: u64,
+    chunks: Chunks,
+    mut visit: impl FnMut(u64, u8, &[u8]) -> ControlFlow<()>,
+) -> Walked {
+    let limit = usize::try_from(limit.min(MAX_RECORD_BYTES)).unwrap_or(usize::MAX);
+    let options = LinearReaderOptions::default()
+        .with_skip_start_magic(true)
+        .with_skip_end_magic(true)
+        .with_emit_chunks(chunks == Chunks::Whole)
+        .with_record_length_limit(limit);
+    let mut reader = LinearReader::new_with_options(options);
+    let mut bytes = 0;
+    loop {
+        match reader.next_event() {
+            None => return Walked { bytes, error: None },
+            Some(Err(error)) => return Walked { bytes, error: Some(error) },
+            Some(Ok(LinearReadEvent::ReadRequest(wanted))) => {
+                match source.read(reader.insert(wanted.min(MAX_READ))) {
+                    Ok(count) => reader.notify_read(count),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Walked { bytes, error: Some(error.into()) },
+                }
+            }
+            Some(Ok(LinearReadEvent::Record { data, opcode })) => {
+                let at = bytes;
+                bytes += FRAME + data.len() as u64;
+                if visit(at, opcode, data).is_break() {
+                    return Walked { bytes, error: None };
+                }
+            }
+        }
+    }
+}
+
+/// An error of the `mcap` crate with what caused it.
+pub(super) fn explain(error: &McapError) -> String {
+    match error {
+        McapError::Io(source) => source.to_string(),
+        McapError::Parse(source) => format!("a record cannot be parsed: {source}"),
+        other => other.to_string(),
+    }
+}

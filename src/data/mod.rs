@@ -1,0 +1,3 @@
+//! Recorded data: what the offline tools read and write.
+
+pub mod bag;
