@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::ControlFlow;
 
-use mcap::parse_record;
 use mcap::records::{Channel, ChunkHeader, Record, SchemaHeader, op};
 
-use super::mcap_records::{Chunks, FRAME, MAX_RECORD_BYTES, explain, walk};
+use super::mcap_records::{Chunks, FRAME, MAX_RECORD_BYTES, explain, parse, walk};
+
+/// The largest message that is taken from a chunk that the file ends in: no checksum vouches for its length.
+const MAX_CUT_BYTES: u64 = 32 << 20;
 
 /// A message as it lies in the file.
 pub(super) struct Stored {
@@ -34,7 +36,7 @@ impl Content {
         if !matches!(opcode, op::MESSAGE | op::CHANNEL | op::SCHEMA) {
             return true;
         }
-        match parse_record(opcode, data) {
+        match parse(opcode, data) {
             Ok(Record::Message { header, data }) => self.messages.push(Stored {
                 channel_id: header.channel_id,
                 log_time_ns: header.log_time,
@@ -56,10 +58,10 @@ impl Content {
 /// right cannot be told.
 pub(super) fn read_chunk(record: &[u8]) -> Content {
     let damaged = |reason| Content { damage: Some((record.len() as u64, reason)), ..Content::default() };
-    let (header, data) = match parse_record(op::CHUNK, record) {
+    let (header, data) = match parse(op::CHUNK, record) {
         Ok(Record::Chunk { header, data }) => (header, data),
         Ok(_) => return damaged("not a chunk".to_owned()),
-        Err(error) => return damaged(explain(&error)),
+        Err(reason) => return damaged(reason),
     };
     match decompress(&header, &data) {
         Ok(records) => {
@@ -122,7 +124,7 @@ pub(super) fn read_cut_chunk(bytes: &[u8]) -> Content {
     // The chunk's decompressed size, which no record in it exceeds.
     let size = bytes.get(FRAME as usize + 16..FRAME as usize + 24);
     let size = size.and_then(|size| size.try_into().ok()).map_or(0, u64::from_le_bytes);
-    walk(bytes, size.clamp(64, MAX_RECORD_BYTES), Chunks::Opened, |_, opcode, data| {
+    walk(bytes, size.clamp(64, MAX_CUT_BYTES), Chunks::Opened, |_, opcode, data| {
         if content.add(opcode, data) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     content

@@ -6,12 +6,11 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 
-use mcap::parse_record;
 use mcap::records::{Channel, ChunkIndex, Record, SchemaHeader, Statistics, op};
 
 use super::Loss;
 use super::mcap_chunk::{Content, read_chunk, read_cut_chunk};
-use super::mcap_records::{Chunks, FRAME, MAGIC, MAX_RECORD_BYTES, explain, walk};
+use super::mcap_records::{Chunks, FRAME, MAGIC, MAX_RECORD_BYTES, explain, parse, walk};
 
 /// Footer record and closing magic.
 const TAIL_BYTES: u64 = FRAME + 20 + MAGIC.len() as u64;
@@ -75,7 +74,7 @@ fn from_summary(mut file: &File, length: u64) -> std::io::Result<Result<McapInde
     file.read_exact(&mut tail)?;
     let (footer, magic) = tail.split_at(tail.len() - MAGIC.len());
     let footer = match footer.split_at(FRAME as usize) {
-        ([op::FOOTER, ..], content) if magic == MAGIC => parse_record(op::FOOTER, content),
+        ([op::FOOTER, ..], content) if magic == MAGIC => parse(op::FOOTER, content),
         _ => return Ok(Err("the file does not end in a footer, its recording was interrupted".to_owned())),
     };
     let Ok(Record::Footer(footer)) = footer else {
@@ -129,14 +128,14 @@ impl Summary {
     fn add(&mut self, opcode: u8, data: &[u8]) -> ControlFlow<()> {
         let fine = match opcode {
             op::FOOTER => return ControlFlow::Break(()),
-            op::CHUNK_INDEX => match parse_record(opcode, data) {
+            op::CHUNK_INDEX => match parse(opcode, data) {
                 Ok(Record::ChunkIndex(chunk)) => {
                     self.chunks.push(chunk);
                     true
                 }
                 _ => false,
             },
-            op::STATISTICS => match parse_record(opcode, data) {
+            op::STATISTICS => match parse(opcode, data) {
                 Ok(Record::Statistics(statistics)) => {
                     self.statistics = Some(statistics);
                     true

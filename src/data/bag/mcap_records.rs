@@ -4,6 +4,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 
 use mcap::McapError;
+use mcap::records::{Record, op};
 use mcap::sans_io::{LinearReadEvent, LinearReader, LinearReaderOptions};
 
 /// The first bytes of a file.
@@ -78,5 +79,55 @@ pub(super) fn explain(error: &McapError) -> String {
         McapError::Io(source) => source.to_string(),
         McapError::Parse(source) => format!("a record cannot be parsed: {source}"),
         other => other.to_string(),
+    }
+}
+
+/// Parses a record; the reason where it cannot be.
+///
+/// Lengths of texts are looked at first: the `mcap` crate makes room for what they claim.
+pub(super) fn parse(opcode: u8, record: &[u8]) -> Result<Record<'_>, String> {
+    let mut fields = Fields(record);
+    let fits = match opcode {
+        op::SCHEMA => fields.skip(2).and_then(|()| fields.text()).and_then(|()| fields.text()),
+        op::CHANNEL => fields.channel(),
+        op::CHUNK => fields.skip(28).and_then(|()| fields.text()),
+        op::CHUNK_INDEX => fields.skip(32).and_then(|()| fields.text()).and_then(|()| {
+            fields.skip(8)?;
+            fields.text()
+        }),
+        _ => Some(()),
+    };
+    if fits.is_none() {
+        return Err("a record cannot be parsed: a text is longer than the record".to_owned());
+    }
+    mcap::parse_record(opcode, record).map_err(|error| explain(&error))
+}
+
+/// What is left of a record.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn skip(&mut self, count: usize) -> Option<()> {
+        self.0 = self.0.get(count..)?;
+        Some(())
+    }
+
+    /// A text, or a map as a whole: both begin with their length in bytes.
+    fn text(&mut self) -> Option<()> {
+        let (length, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        self.skip(u32::from_le_bytes(*length) as usize)
+    }
+
+    fn channel(&mut self) -> Option<()> {
+        self.skip(4)?;
+        self.text()?;
+        self.text()?;
+        let (length, rest) = self.0.split_first_chunk()?;
+        self.0 = rest.get(..u32::from_le_bytes(*length) as usize)?;
+        while !self.0.is_empty() {
+            self.text()?;
+        }
+        Some(())
     }
 }
