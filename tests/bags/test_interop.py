@@ -66,7 +66,9 @@ def messages() -> list[Stored]:
         made.append(("/camera/image_raw", IMAGE, time_ns, bytes(STORE.serialize_cdr(image, IMAGE))))
         data = rng.integers(0, 256, 200 + number, dtype=np.uint8)
         image = STORE.types[COMPRESSED](stamp(time_ns), "jpeg", data)
-        made.append(("/front/compressed", COMPRESSED, time_ns - 40_000_000, bytes(STORE.serialize_cdr(image, COMPRESSED))))
+        made.append(
+            ("/front/compressed", COMPRESSED, time_ns - 40_000_000, bytes(STORE.serialize_cdr(image, COMPRESSED)))
+        )
     return made
 
 
@@ -85,9 +87,7 @@ def write(path: Path, made: list[Stored], storage: StoragePlugin, mode: Compress
         connections = {}
         for topic, kind, time_ns, data in made:
             if topic not in connections:
-                connections[topic] = writer.add_connection(
-                    topic, kind, typestore=STORE, offered_qos_profiles=[qos()]
-                )
+                connections[topic] = writer.add_connection(topic, kind, typestore=STORE, offered_qos_profiles=[qos()])
             writer.write(connections[topic], time_ns, data)
 
 
@@ -148,7 +148,7 @@ def test_bags_of_rosbags_keep_every_byte(
         reader = make_reader(stream, decoder_factories=[DecoderFactory()])
         assert reader.get_header().profile == "ros2"
         assert reader.get_header().library.startswith("roadproof ")
-        decoded = [message.ros_msg if hasattr(message, "ros_msg") else message[3] for message in reader.iter_decoded_messages()]
+        decoded = [message for _, _, _, message in reader.iter_decoded_messages()]
     images = [message for message in decoded if hasattr(message, "encoding")]
     assert [image.encoding for image in images] == list(ENCODINGS)
 
@@ -252,7 +252,9 @@ def test_definitions_are_found_where_the_bag_has_none(tmp_path: Path, name: str,
     done = run("convert", tmp_path / "old.db3", tmp_path / "new.mcap", **environment)
     assert done.returncode == 0, done.stderr
     with (tmp_path / "new.mcap").open("rb") as file:
-        ((schema, _, stored, message),) = make_reader(file, decoder_factories=[DecoderFactory()]).iter_decoded_messages()
+        ((schema, _, stored, message),) = make_reader(
+            file, decoder_factories=[DecoderFactory()]
+        ).iter_decoded_messages()
     assert (schema.name, stored.data) == (kind, data)
     assert message.header.stamp.sec == 1_700_000_000
     assert message.header.frame_id == "camera"
@@ -273,12 +275,14 @@ def test_types_without_a_definition_are_copied_with_a_warning(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("storage", "mode"), STORAGES, ids=lambda value: value.name.lower())
-def test_damaged_bags_are_read_in_part_and_say_so(tmp_path: Path, storage: StoragePlugin, mode: CompressionMode) -> None:
+def test_damaged_bags_are_read_in_part_and_say_so(
+    tmp_path: Path, storage: StoragePlugin, mode: CompressionMode
+) -> None:
     made = messages() * 6
     write(tmp_path / "bag", made, storage, mode)
     (path,) = (path for path in (tmp_path / "bag").iterdir() if path.name != "metadata.yaml")
     whole = path.read_bytes()
-    originals = set(made)
+    read = 0
     rng = random.Random(3)
     for _ in range(12):
         damaged = bytearray(whole)
@@ -299,16 +303,17 @@ def test_damaged_bags_are_read_in_part_and_say_so(tmp_path: Path, storage: Stora
             if storage == StoragePlugin.MCAP or len(damaged) < len(whole):
                 # SQLite has no checksums: a flipped bit in a picture goes unnoticed.
                 assert done.returncode == INCOMPLETE or len(copied) == len(made)
+            read += len(copied)
             target.unlink()
         assert not (tmp_path / "copy.mcap.partial").exists()
-    assert originals
+    assert read > 0
 
 
 def test_an_interrupted_recording_is_read(tmp_path: Path) -> None:
-    made = messages()
+    made = messages() * 20
     write(tmp_path / "bag", made, StoragePlugin.MCAP, CompressionMode.NONE)
     (path,) = (tmp_path / "bag").glob("*.mcap")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     seen = info(path, INCOMPLETE)
     assert 0 < seen["messages"] < len(made)
     assert seen["loss"]["messages_missing"] is None

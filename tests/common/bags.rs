@@ -93,10 +93,13 @@ pub(crate) fn read(path: &Path) -> (Vec<BagMessage>, Loss) {
     try_read(path).unwrap()
 }
 
-/// Valid bags: chunked MCAP in each compression, without chunks, a database.
-fn layouts() -> &'static [Vec<u8>; 5] {
-    static LAYOUTS: OnceLock<[Vec<u8>; 5]> = OnceLock::new();
-    LAYOUTS.get_or_init(|| {
+/// How many kinds of bag `corrupted` makes.
+pub(crate) const LAYOUTS: usize = 6;
+
+/// Valid bags: chunked MCAP in each compression, without chunks, without checksums, a database.
+fn layouts() -> &'static [Vec<u8>; LAYOUTS] {
+    static MADE: OnceLock<[Vec<u8>; LAYOUTS]> = OnceLock::new();
+    MADE.get_or_init(|| {
         let made = messages(8);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bag.db3");
@@ -107,6 +110,10 @@ fn layouts() -> &'static [Vec<u8>; 5] {
             chunked(Some(Compression::Zstd)),
             chunked(Some(Compression::Lz4)),
             mcap(&made, |options| options.use_chunks(false)),
+            mcap(&made, |options| {
+                let options = options.compression(None).chunk_size(Some(600));
+                options.calculate_chunk_crcs(false).calculate_summary_section_crc(false)
+            }),
             std::fs::read(&path).unwrap(),
         ]
     })

@@ -29,23 +29,31 @@ pub fn convert(
     filter: TopicFilter,
 ) -> Result<Converted, BagError> {
     let mut writer = BagWriter::create(target)?;
-    let mut ids: HashMap<Arc<str>, TopicId> = HashMap::new();
+    let mut ids: HashMap<Arc<str>, (TopicId, Arc<str>)> = HashMap::new();
     for topic in source.topics().iter().filter(|topic| filter.accepts(&topic.name)) {
-        ids.insert(Arc::clone(&topic.name), writer.add_topic_like(topic)?);
+        let id = writer.add_topic_like(topic)?;
+        ids.insert(Arc::clone(&topic.name), (id, Arc::clone(&topic.type_name)));
     }
-    let mut count = 0;
+    let (mut count, mut other_type) = (0, 0);
     let mut messages = source.messages(filter);
     for message in &mut messages {
         let message = message?;
-        if let Some(&id) = ids.get(&message.topic) {
-            writer.write(id, message.log_time_ns, message.publish_time_ns, &message.data)?;
-            count += 1;
+        match ids.get(&message.topic) {
+            Some((id, type_name)) if *type_name == message.type_name => {
+                writer.write(*id, message.log_time_ns, message.publish_time_ns, &message.data)?;
+                count += 1;
+            }
+            _ => other_type += 1,
         }
     }
     let loss = messages.loss().clone();
     let mut warnings = source.warnings().to_vec();
     if messages.out_of_order() > 0 {
         warnings.push(format!("{} messages are not in the order of time", messages.out_of_order()));
+    }
+    if other_type > 0 {
+        warnings
+            .push(format!("{other_type} messages left out: their topic has messages of another type before"));
     }
     warnings.extend_from_slice(writer.warnings());
     writer.finish()?;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::mcap_index::{McapIndex, index};
+use super::mcap_index::{McapIndex, Span, index};
 use super::{BagError, Loss, Schema, Topic};
 
 pub(super) struct McapFile {
@@ -53,7 +53,9 @@ impl McapFile {
 
     /// First and last log time, nanoseconds.
     pub(super) fn time_range_ns(&self) -> Option<(i64, i64)> {
-        let spans = self.index.spans.iter().filter(|span| (span.start_ns, span.end_ns) != (0, 0));
+        // Chunks without messages have no range: zeros, or the wrong way round.
+        let filled = |span: &&Span| span.start_ns <= span.end_ns && span.end_ns > 0;
+        let spans = self.index.spans.iter().filter(filled);
         let start = spans.clone().map(|span| span.start_ns).min()?;
         let end = spans.map(|span| span.end_ns).max()?;
         Some((signed(start), signed(end)))

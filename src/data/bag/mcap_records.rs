@@ -125,7 +125,9 @@ impl Fields<'_> {
         self.text()?;
         let (length, rest) = self.0.split_first_chunk()?;
         self.0 = rest.get(..u32::from_le_bytes(*length) as usize)?;
+        // Names and values in pairs.
         while !self.0.is_empty() {
+            self.text()?;
             self.text()?;
         }
         Some(())

@@ -341,14 +341,13 @@ impl Messages<'_> {
     fn finish(&mut self, file: &BagFile, message: RawMessage) -> Option<BagMessage> {
         let topic = file.topics().get(message.topic)?;
         let (name, type_name) = (Arc::clone(&topic.name), Arc::clone(&topic.type_name));
-        let compressed = message.data.starts_with(&ZSTD_MAGIC)
-            && (self.bag.compressed_messages || topic.serialization_format == "cdr");
-        let data = if compressed {
+        // CDR never begins like zstd: a file that lost its metadata is recognised by its messages.
+        let zstd = message.data.starts_with(&ZSTD_MAGIC) && topic.serialization_format == "cdr";
+        let data = if zstd || self.bag.compressed_messages {
             match decompress_message(&message.data) {
                 Ok(data) => data,
                 Err(reason) => {
-                    let bytes = message.data.len() as u64;
-                    let time_ns = message.log_time_ns;
+                    let (bytes, time_ns) = (message.data.len() as u64, message.log_time_ns);
                     let file = file.name();
                     self.loss.add(bytes, format!("{file}: message of {name} at {time_ns} ns: {reason}"));
                     return None;

@@ -35,7 +35,10 @@ impl SqliteFile {
             return Err(BagError::Tables { path: path.to_owned(), found });
         }
         let definitions = if tables.iter().any(|table| table == "message_definitions") {
-            definitions(&connection).map_err(error("its message definitions cannot be read"))?
+            definitions(&connection).unwrap_or_else(|error| {
+                loss.add(0, format!("{name}: its message definitions cannot be read: {error}"));
+                HashMap::new()
+            })
         } else {
             HashMap::new()
         };
@@ -80,6 +83,10 @@ fn connect(path: &Path, name: &str, loss: &mut Loss) -> Result<Connection, BagEr
     connection
         .set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_MESSAGE_BYTES as i32)
         .map_err(error("cannot be opened"))?;
+    // What the database's schema brings along is not run, and damage is found before it is followed.
+    for (pragma, value) in [("trusted_schema", false), ("cell_size_check", true)] {
+        connection.pragma_update(None, pragma, value).map_err(error("cannot be opened"))?;
+    }
     if let Err(damage) = names(&connection, "SELECT name FROM sqlite_master") {
         if damage.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseCorrupt) {
             return Err(error("cannot be read")(damage));
