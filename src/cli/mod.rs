@@ -1,5 +1,6 @@
 //! One subcommand, one file.
 
+mod bag;
 mod corrupt;
 mod detect;
 mod evaluate;
@@ -37,6 +38,9 @@ enum Command {
     /// Look into a model.
     #[command(subcommand)]
     Model(model::Command),
+    /// Look into bags of ROS 2, or copy them.
+    #[command(subcommand)]
+    Bag(bag::Command),
 }
 
 /// What computes; shared by the subcommands that run a model.
@@ -91,6 +95,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Model(command) => {
             log_to_stderr();
             model::run(&command)
+        }
+        Command::Bag(command) => {
+            log_to_stderr();
+            bag::run(&command)
         }
     }
 }

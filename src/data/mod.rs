@@ -1,4 +1,5 @@
 //! Data from outside: labelled images, videos, bags.
 
+pub mod bag;
 pub mod dataset;
 pub mod source;

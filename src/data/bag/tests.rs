@@ -1,0 +1,95 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::*;
+
+/// Writes messages to one MCAP file: topic, log time, data.
+fn write(path: &Path, messages: &[(&str, i64, Vec<u8>)]) {
+    let mut writer = BagWriter::create(path).unwrap();
+    for (topic, time_ns, data) in messages {
+        let id = writer.add_topic_raw(topic, "a/msg/B", "ros2msg", b"uint8 c\n", &BTreeMap::new()).unwrap();
+        writer.write(id, *time_ns, *time_ns + 1, data).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn read(path: &Path) -> (Vec<BagMessage>, Loss) {
+    let bag = BagReader::open(path).unwrap();
+    let mut messages = bag.messages(TopicFilter::All);
+    let read = messages.by_ref().map(Result::unwrap).collect();
+    (read, messages.loss().clone())
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["bag.mcap", "folder"] {
+        let path = folder.path().join(name);
+        write(&path, &[("/b", 30, vec![3]), ("/a", 10, vec![1; 9]), ("/b", 20, vec![])]);
+        let (messages, loss) = read(&path);
+        assert!(loss.is_empty(), "{loss}");
+        let seen: Vec<_> = messages.iter().map(|m| (&*m.topic, m.log_time_ns, m.data.len())).collect();
+        assert_eq!(seen, [("/a", 10, 9), ("/b", 20, 0), ("/b", 30, 1)]);
+        assert_eq!(messages[0].publish_time_ns, 11);
+        let bag = BagReader::open(&path).unwrap();
+        assert_eq!(bag.time_range_ns(), Some((10, 30)));
+        let topics: Vec<_> = bag.topics().iter().map(|t| (&*t.name, t.message_count)).collect();
+        assert_eq!(topics, [("/b", Some(2)), ("/a", Some(1))]);
+        let only = bag.messages(TopicFilter::only(["/a"]));
+        assert_eq!(only.map(|m| m.unwrap().data).collect::<Vec<_>>(), [vec![1; 9]]);
+        assert!(matches!(BagWriter::create(&path), Err(BagError::Exists { .. })));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_dropped_writer_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["bag.mcap", "folder"] {
+        let mut writer = BagWriter::create(folder.path().join(name)).unwrap();
+        let id = writer.add_topic("/image", cdr::IMAGE_TYPE).unwrap();
+        writer.write(id, 1, 1, &[0; 100]).unwrap();
+        drop(writer);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_topic_has_one_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bag.mcap");
+    let mut writer = BagWriter::create(&path).unwrap();
+    let id = writer.add_topic("/image", cdr::IMAGE_TYPE).unwrap();
+    assert_eq!(writer.add_topic("/image", cdr::IMAGE_TYPE).unwrap(), id);
+    let error = writer.add_topic("/image", cdr::COMPRESSED_IMAGE_TYPE).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "topic /image: declared as sensor_msgs/msg/Image and as sensor_msgs/msg/CompressedImage"
+    );
+    writer.add_topic("/odd", "no_such_package/msg/Thing").unwrap();
+    assert_eq!(writer.warnings().len(), 1);
+    writer.finish().unwrap();
+    let bag = BagReader::open(&path).unwrap();
+    assert!(bag.topic("/image", cdr::IMAGE_TYPE).is_ok());
+    assert!(matches!(bag.topic("/image", cdr::COMPRESSED_IMAGE_TYPE), Err(BagError::WrongType { .. })));
+    let unknown = bag.topic("/x", cdr::IMAGE_TYPE).unwrap_err().to_string();
+    assert_eq!(unknown, "topic /x isn't in the bag, it has /image, /odd");
+    assert_eq!(bag.messages(TopicFilter::All).count(), 0);
+    assert_eq!(bag.time_range_ns(), None);
+}
+
+#[test]
+fn losses_add_up() {
+    let mut loss = Loss::default();
+    loss.compare(Some(5), 5);
+    assert!(loss.is_empty());
+    for place in 0..30 {
+        loss.add(10, format!("place {place}"));
+    }
+    loss.compare(Some(9), 5);
+    let mut sum = Loss { messages_missing: Some(1), ..Loss::default() };
+    sum.merge(loss);
+    assert_eq!((sum.bytes_unread, sum.messages_missing), (300, Some(5)));
+    assert_eq!((sum.reasons.len(), sum.more_reasons), (20, 10));
+    assert!(sum.to_string().ends_with("; and 10 more"));
+}
