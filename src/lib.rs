@@ -11,5 +11,6 @@ pub mod evaluation;
 pub mod health;
 pub mod image;
 pub mod pipeline;
+pub mod report;
 #[cfg(feature = "ros")]
 pub mod ros;

@@ -5,6 +5,7 @@ mod detect;
 mod model;
 #[cfg(feature = "ros")]
 mod node;
+mod report;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Command {
     /// Look into a model.
     #[command(subcommand)]
     Model(model::Command),
+    /// Make a report.json readable, or compare two.
+    Report(report::Args),
 }
 
 /// What computes; shared by the subcommands that run a model.
@@ -77,6 +80,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Model(command) => {
             log_to_stderr();
             model::run(&command)
+        }
+        Command::Report(args) => {
+            log_to_stderr();
+            report::run(&args)
         }
     }
 }
