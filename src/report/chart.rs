@@ -55,7 +55,11 @@ impl Axis {
 
     /// A value as its label, with as many decimals as the steps need.
     pub(super) fn label(&self, value: f64) -> String {
-        let places = (-self.step.log10().floor()).clamp(0.0, 6.0) as usize;
+        let whole = |places: &i32| {
+            let scaled = self.step * 10_f64.powi(*places);
+            (scaled - scaled.round()).abs() < 1e-6 * scaled
+        };
+        let places = (0..6).find(whole).unwrap_or(6) as usize;
         let text = format!("{value:.places$}");
         if text.trim_start_matches('-').bytes().all(|byte| matches!(byte, b'0' | b'.')) {
             "0".to_owned()
@@ -91,7 +95,7 @@ pub(super) struct Frame {
     pub(super) y: Axis,
 }
 
-const TOP: f64 = 12.0;
+const TOP: f64 = 22.0;
 const RIGHT: f64 = 14.0;
 
 impl Frame {
@@ -139,6 +143,7 @@ mod tests {
         let axis = Axis::around([18.7, 41.2].into_iter(), 5.0);
         assert_eq!(axis, Axis { from: 15.0, to: 45.0, step: 5.0 });
         assert_eq!(axis.label(20.0), "20");
+        assert_eq!(Axis { from: 0.0, to: 1.0, step: 0.25 }.label(0.75), "0.75");
         let small = Axis::around([-0.031, 0.05].into_iter(), 4.0);
         assert!(small.from <= -0.031 && small.to >= 0.05, "{small:?}");
         assert_eq!(small.label(-0.04), "−0.04");

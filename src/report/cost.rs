@@ -120,20 +120,16 @@ fn forest(study: &Study, index: usize, variant: &Variant, comparison: &Compariso
 fn note(comparison: &Comparison) -> String {
     let all: Vec<_> = comparison.corruptions.iter().map(|(_, difference)| difference).collect();
     let (count, seen, left) = (all.len(), all.iter().filter(|d| significant(d)).count(), holm(&all));
-    if count == 0 {
-        return String::new();
-    }
-    let seen = match seen {
-        0 => "none differs".to_owned(),
-        1 => "1 differs".to_owned(),
-        n => format!("{n} differ"),
-    };
     let left = match left {
         0 => "none still does".to_owned(),
         1 => "1 still does".to_owned(),
         n => format!("{n} still do"),
     };
-    format!(
-        "Of {count} corruptions, {seen} from the base at p < 0.05; {left} after Holm's correction for looking {count} times."
-    )
+    let after = format!("{left} after Holm's correction for looking {count} times");
+    match (count, seen) {
+        (0, _) => String::new(),
+        (_, 0) => format!("None of {count} corruptions differs from the base at p\u{a0}<\u{a0}0.05."),
+        (_, 1) => format!("Of {count} corruptions, 1 differs from the base at p\u{a0}<\u{a0}0.05; {after}."),
+        (_, n) => format!("Of {count} corruptions, {n} differ from the base at p\u{a0}<\u{a0}0.05; {after}."),
+    }
 }

@@ -22,7 +22,7 @@ pub(super) fn interval([low, high]: [f64; 2]) -> String {
 
 /// A share in percent without decimals.
 pub(super) fn percent(share: f64) -> String {
-    format!("{} %", decimals(share * 100.0, 0))
+    format!("{}\u{a0}%", decimals(share * 100.0, 0))
 }
 
 /// A difference in points, always with its sign.
@@ -46,11 +46,11 @@ pub(super) fn megabytes(bytes: u64) -> String {
 pub(super) fn p_value(p: f64, bootstrap: usize) -> String {
     let least = (1.0 / bootstrap.max(1) as f64).max(0.001);
     if p < least {
-        format!("p < {}", decimals(least, 3).trim_end_matches('0'))
+        format!("p\u{a0}<\u{a0}{}", decimals(least, 3).trim_end_matches('0'))
     } else if p < 0.1 {
-        format!("p = {p:.3}")
+        format!("p\u{a0}=\u{a0}{p:.3}")
     } else {
-        format!("p = {p:.2}")
+        format!("p\u{a0}=\u{a0}{p:.2}")
     }
 }
 
@@ -85,9 +85,9 @@ pub(super) fn counted(value: usize, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
-/// A name as words.
+/// The name of a corruption as words.
 pub(super) fn words(name: &str) -> String {
-    name.replace('_', " ")
+    name.replace('_', " ").replace("jpeg", "JPEG")
 }
 
 fn decimals(value: f64, places: usize) -> String {
@@ -122,6 +122,7 @@ mod tests {
 
     #[test]
     fn p_values_end_where_the_resamples_do() {
+        let p_value = |p, bootstrap| super::p_value(p, bootstrap).replace('\u{a0}', " ");
         assert_eq!(p_value(0.0, 1000), "p < 0.001");
         assert_eq!(p_value(0.0, 200), "p < 0.005");
         assert_eq!(p_value(0.004, 10_000), "p = 0.004");

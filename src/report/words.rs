@@ -64,12 +64,12 @@ pub(super) fn cost(study: &Study, variant: &Variant) -> Vec<String> {
 fn amount(difference: &Difference, bootstrap: usize) -> (String, String) {
     let [low, high] = difference.interval;
     let range = if difference.drop < 0.0 { [-high, -low] } else { [low, high] };
-    let text = format!("95 % {}, {}", interval(range), p_value(difference.p_value, bootstrap));
+    let text = format!("95\u{a0}% {}, {}", interval(range), p_value(difference.p_value, bootstrap));
     (points(difference.drop.abs()), text)
 }
 
 fn unsure(difference: &Difference, bootstrap: usize) -> String {
-    format!("95 % {} points, {}", interval(difference.interval), p_value(difference.p_value, bootstrap))
+    format!("95\u{a0}% {} points, {}", interval(difference.interval), p_value(difference.p_value, bootstrap))
 }
 
 pub(super) fn images(study: &Study) -> String {
@@ -178,9 +178,10 @@ pub(super) fn caveats(study: &Study) -> Vec<String> {
             .map(|(v, _)| v.name.clone())
             .collect();
         if !close.is_empty() {
+            let those = if close.len() == 1 { "that" } else { "those" };
+            let first = &first.name;
             out.push(format!(
-                "On the worst class, the intervals of {} and {} overlap.",
-                first.name,
+                "On the worst class, the interval of {first} overlaps {those} of {}.",
                 list(&close)
             ));
         }
@@ -224,12 +225,13 @@ mod tests {
     fn a_difference_is_claimed_only_where_there_is_one() {
         let study = fixture::study();
         let text = cost(&study, &study.variants[1]);
-        assert_eq!(text[1], "Noise costs it 3.1 points more than its base (95 % 1.2 to 5.0, p = 0.004).");
+        let text: Vec<_> = text.iter().map(|sentence| sentence.replace('\u{a0}', " ")).collect();
+        assert_eq!(text[1], "Noise costs it 3.1 points more than its base (95 % 1.2 to 5.0, p = 0.001).");
         assert_eq!(
             text[2],
-            "Blur makes no difference that 128 images could show (95 % −1.3 to 2.1 points, p = 0.62)."
+            "Blur makes no difference that 128 images could show (95 % −1.3 to 2.1 points, p = 0.65)."
         );
-        assert_eq!(text[3], "Weather costs it 1.2 points less than its base (95 % 0.1 to 2.3, p = 0.030).");
+        assert_eq!(text[3], "Weather costs it 1.2 points less than its base (95 % 0.1 to 2.3, p = 0.033).");
         assert!(text[0].starts_with("On clean images there is no difference from its base"), "{}", text[0]);
         assert!(cost(&study, &study.variants[0]).is_empty());
     }
