@@ -8,7 +8,7 @@ use crate::evaluation::Study;
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 280.0;
 /// How wide a letter of a label is.
-const LETTER: f64 = 5.9;
+const LETTER: f64 = 6.5;
 const LINE: f64 = 12.0;
 
 pub(super) struct Scatter {
