@@ -66,10 +66,10 @@ fn variant_problem(study: &Study, variant: &Variant) -> Option<String> {
         let outside = shares
             .chain(accuracy.classes.iter().filter_map(|class| class.ap))
             .find(|share| !(0.0..=1.0).contains(share));
-        if !same {
-            Some(format!("{what}: classes differ from the dataset's {} classes", classes.len()))
-        } else {
+        if same {
             outside.map(|share| format!("{what}: an AP must be a share between 0 and 1, found {share}"))
+        } else {
+            Some(format!("{what}: classes differ from the dataset's {} classes", classes.len()))
         }
     };
     let expected = variant.confusion.classes.len() + 1;

@@ -51,7 +51,7 @@ pub enum Outcome {
 #[non_exhaustive]
 pub enum ConditionError {
     /// There is no such metric.
-    #[error("'{found}' is no metric{}; metrics are {}", suggest(.nearest), metrics())]
+    #[error("'{found}' is no metric{}; metrics are {}", suggest(*.nearest), metrics())]
     Metric {
         /// What stood there.
         found: String,
@@ -72,7 +72,7 @@ pub enum ConditionError {
     },
 }
 
-fn suggest(nearest: &Option<&'static str>) -> String {
+fn suggest(nearest: Option<&'static str>) -> String {
     nearest.map_or_else(String::new, |name| format!(", did you mean '{name}'?"))
 }
 
@@ -176,8 +176,7 @@ impl FromStr for Condition {
         let found =
             operators.into_iter().find_map(|(sign, operator)| Some((operator, rest.strip_prefix(sign)?)));
         let (operator, number) = match (found, of) {
-            (Some(found), Of::Value) => found,
-            (Some(found @ (Operator::More | Operator::AtLeast, _)), _) => found,
+            (Some(found), Of::Value) | (Some(found @ (Operator::More | Operator::AtLeast, _)), _) => found,
             (_, Of::Value) => return Err(form("'<', '<=', '>' or '>='", rest)),
             _ => return Err(form("'>' or '>=' after drop or rise", rest)),
         };

@@ -68,7 +68,9 @@ pub fn differences(a: &Study, b: &Study) -> Vec<String> {
     }
     let listed = |of: &Study| of.settings.corruptions.join(", ");
     let mut corruptions = [&a.settings.corruptions, &b.settings.corruptions].map(Clone::clone);
-    corruptions.iter_mut().for_each(|names| names.sort());
+    for names in &mut corruptions {
+        names.sort();
+    }
     if corruptions[0] != corruptions[1] {
         out.push(format!("corruptions [{}] in A, [{}] in B", listed(a), listed(b)));
     }
