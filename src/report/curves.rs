@@ -87,7 +87,7 @@ fn line(frame: &Frame, index: usize, variant: &Variant) -> Line {
     Line {
         index,
         series: index % SERIES.len(),
-        dash: DASHES[index % DASHES.len()],
+        dash: DASHES[(index + index / SERIES.len()) % DASHES.len()],
         name: variant.name.clone(),
         ap50: points_or(variant.clean.ap50),
         points: points.collect::<Vec<_>>().join(" "),

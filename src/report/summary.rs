@@ -80,7 +80,7 @@ fn row(study: &Study, index: usize, variant: &Variant) -> Row {
         None => Value::none(&format!("no class has {min} instances")),
         Some(worst) => Value::new(
             format!("{} {}", worst.name, points_or(Some(worst.ap))),
-            format!("{}, n = {}", interval(worst.interval), count(worst.instances)),
+            format!("{}, n\u{a0}=\u{a0}{}", interval(worst.interval), count(worst.instances)),
         ),
     };
     let worst_corruption = match &variant.worst_corruption {
