@@ -133,6 +133,20 @@ fn a_met_condition_fails_and_says_by_how_much() {
 }
 
 #[test]
+fn a_variant_that_is_gone_is_not_passed_over_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let after = changed(folder.path(), "after.json", |value| {
+        drop(value["variants"].as_array_mut().unwrap().remove(2));
+    });
+    let study = study();
+    let output = report(&["compare", text(&study), text(&after), "--json"]);
+    assert_eq!(status(&output), 0);
+    assert!(said(&output.stderr).contains("only in A") && said(&output.stderr).contains("street-pruned-50"));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["only_in_a"], json!(["street-pruned-50"]));
+}
+
+#[test]
 fn what_cannot_be_compared_ends_with_status_2() {
     let folder = tempfile::tempdir().unwrap();
     let other = changed(folder.path(), "other.json", |value| value["dataset"]["name"] = json!("elsewhere"));

@@ -47,6 +47,6 @@ fn hint(expected: u32, found: &str) -> &'static str {
     match found.parse::<u64>() {
         Ok(found) if found > u64::from(expected) => "; a newer roadproof made it, use that one",
         Ok(_) => "; make it again with this version",
-        Err(_) => "; is it a report.json of `roadproof evaluate`?",
+        Err(_) => "; is it the report.json of a study?",
     }
 }

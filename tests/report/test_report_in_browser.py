@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from browser import Browser, find
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +35,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program = find()
     if program is None:
-        pytest.skip("no Chromium is installed (chromium, chromium-browser or google-chrome): the page was not looked at")
+        pytest.skip(
+            "no chromium, chromium-browser or google-chrome is installed: the page was not looked at"
+        )
     browser = Browser(program, tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
@@ -84,16 +87,21 @@ def test_names_do_not_become_markup(browser: Browser, page: Path) -> None:
 
 def test_images_are_embedded_and_what_is_missing_is_said(browser: Browser, page: Path) -> None:
     browser.open(page, 1280, "light")
-    assert browser.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0 && i.naturalWidth <= 640)")
+    assert browser.evaluate(
+        "[...document.images].every(i => i.complete && i.naturalWidth > 0 && i.naturalWidth <= 640)"
+    )
     assert browser.evaluate("[...document.images].every(i => i.alt.length > 0)")
     assert "image file is not there" in browser.evaluate("document.querySelector('#samples').innerText")
 
 
 def test_choosing_a_variant_leaves_only_that_one(browser: Browser, page: Path) -> None:
     browser.open(page, 1280, "light")
-    visible = "[...document.querySelectorAll('.panel[data-variant]')].filter(e => e.getClientRects().length).map(e => e.dataset.variant)"
+    visible = """[...document.querySelectorAll(".panel[data-variant]")]
+        .filter(e => e.getClientRects().length).map(e => e.dataset.variant)"""
     assert set(browser.evaluate(visible)) == {"0", "1", "2"}
-    choose = "(v => { const s = document.querySelector('#variant'); s.value = v; s.dispatchEvent(new Event('change')); })"
+    choose = (
+        "(v => { const s = document.querySelector('#variant'); s.value = v; s.dispatchEvent(new Event('change')); })"
+    )
     browser.evaluate(f"{choose}('1')")
     assert set(browser.evaluate(visible)) == {"1"}
     browser.evaluate(f"{choose}('0')")

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use roadproof::evaluation::Variant;
-use roadproof::report::compare::{Change, CompareError, Condition, Outcome, changes, differences, pairs};
+use roadproof::report::compare::{
+    Change, CompareError, Condition, Outcome, changes, differences, pairs, unmatched,
+};
 use roadproof::report::load;
 use serde_json::{Value, json};
 
@@ -13,14 +15,15 @@ use serde_json::{Value, json};
 #[command(after_help = "Conditions:
   METRIC drop|rise >|>= NUMBER[%]   a change from A to B, with % relative to A
   METRIC <|<=|>|>= NUMBER           the value in B
-Metrics: worst_class_ap, ap, ap50, ap75, mpc, mpc_noise, mpc_blur, mpc_weather, mpc_digital, mpc_camera,
-  mpc_stream, rpc, d_ece (shares from 0 to 1), latency_p50_ms, latency_p99_ms, size_bytes.
+Metrics:
+  worst_class_ap, ap, ap50, ap75, rpc, d_ece, mpc, mpc_noise, mpc_blur, mpc_weather, mpc_digital,
+  mpc_camera, mpc_stream (shares from 0 to 1), latency_p50_ms, latency_p99_ms, size_bytes
 A condition on a value that a study does not have counts as met.
 
 Exit status: 0 if no condition is met, 1 if one is, 2 if the studies or conditions cannot be used.
 
 Example:
-  roadproof report compare main.json branch.json --fail-if 'worst_class_ap drop > 0.02' --fail-if 'rpc < 0.6'")]
+  roadproof report compare a.json b.json --fail-if 'worst_class_ap drop > 0.02' --fail-if 'rpc < 0.6'")]
 pub(crate) struct Args {
     /// The study before.
     a: PathBuf,
@@ -70,12 +73,18 @@ fn compare(args: &Args) -> anyhow::Result<bool> {
         tracing::warn!("the studies are not comparable: {}", different.join("; "));
     }
     let pairs = pairs(&a, &b, args.variant.as_deref())?;
+    let unmatched = if args.variant.is_some() { (vec![], vec![]) } else { unmatched(&a, &b) };
+    for (which, names) in [("A", &unmatched.0), ("B", &unmatched.1)] {
+        if !names.is_empty() {
+            tracing::warn!("only in {which}, so not compared and in no condition: {}", names.join(", "));
+        }
+    }
     let mut failures = Vec::new();
     for (a, b) in &pairs {
         failures.extend(args.conditions.iter().filter_map(|condition| failure(condition, a, b)));
     }
     if args.json {
-        println!("{:#}", as_json(&pairs, &failures));
+        println!("{:#}", as_json(&pairs, &unmatched, &failures));
     } else {
         for (i, (a, b)) in pairs.iter().enumerate() {
             print_table(a, b, i > 0);
@@ -98,7 +107,7 @@ fn failure(condition: &Condition, a: &Variant, b: &Variant) -> Option<Failure> {
         Outcome::Unknown(why) => format!("cannot be judged, {why} ({values})"),
         Outcome::Fails(amount) => {
             let beyond = (amount - condition.limit()).abs();
-            format!("{values}; it is {}, {} beyond the limit", condition.text(amount), condition.text(beyond))
+            format!("{values}; {}, {} beyond the limit", condition.phrase(amount), condition.text(beyond))
         }
     };
     Some(Failure { variant: b.name.clone(), condition: *condition, change, reason })
@@ -113,7 +122,7 @@ fn print_table(a: &Variant, b: &Variant, gap: bool) {
         println!();
     }
     println!("{}", a.name);
-    println!("  {:<16} {:>12} {:>12} {:>12} {:>9}", "metric", "A", "B", "change", "");
+    println!("  {:<16} {:>12} {:>12} {:>12}", "metric", "A", "B", "change");
     for change in changes(a, b) {
         let metric = change.metric;
         let text = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| metric.text(value));
@@ -149,7 +158,11 @@ fn print_table(a: &Variant, b: &Variant, gap: bool) {
     }
 }
 
-fn as_json(pairs: &[(&Variant, &Variant)], failures: &[Failure]) -> Value {
+fn as_json(
+    pairs: &[(&Variant, &Variant)],
+    unmatched: &(Vec<String>, Vec<String>),
+    failures: &[Failure],
+) -> Value {
     let variants = pairs.iter().map(|(a, b)| {
         let metrics = changes(a, b).into_iter().map(|change| {
             let difference = change.a.zip(change.b).map(|(a, b)| b - a);
@@ -167,5 +180,10 @@ fn as_json(pairs: &[(&Variant, &Variant)], failures: &[Failure]) -> Value {
             "reason": failed.reason,
         })
     });
-    json!({ "variants": variants.collect::<Vec<_>>(), "failures": failures.collect::<Vec<_>>() })
+    json!({
+        "variants": variants.collect::<Vec<_>>(),
+        "only_in_a": unmatched.0,
+        "only_in_b": unmatched.1,
+        "failures": failures.collect::<Vec<_>>(),
+    })
 }

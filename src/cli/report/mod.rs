@@ -16,7 +16,7 @@ use roadproof::report;
     after_help = "Examples:
   roadproof report report.json -o report.html
   roadproof report compare before.json after.json
-  roadproof report compare before.json after.json --fail-if 'worst_class_ap drop > 0.02' --fail-if 'latency_p99_ms rise > 10%'"
+  roadproof report compare before.json after.json --fail-if 'worst_class_ap drop > 0.02'"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -73,7 +73,7 @@ pub enum ConditionError {
 }
 
 fn suggest(nearest: Option<&'static str>) -> String {
-    nearest.map_or_else(String::new, |name| format!(", did you mean '{name}'?"))
+    nearest.map_or_else(String::new, |name| format!(", did you mean '{name}'"))
 }
 
 fn metrics() -> String {
@@ -120,6 +120,17 @@ impl Condition {
     #[must_use]
     pub fn text(&self, amount: f64) -> String {
         if self.percent { format!("{amount:.2} %") } else { self.metric.text(amount) }
+    }
+
+    /// An amount as what it is: `a drop of 0.03`, or the value itself.
+    #[must_use]
+    pub fn phrase(&self, amount: f64) -> String {
+        let text = self.text(amount);
+        match self.of {
+            Of::Drop => format!("a drop of {text}"),
+            Of::Rise => format!("a rise of {text}"),
+            Of::Value => format!("the value is {text}"),
+        }
     }
 
     /// The number that must not be passed.

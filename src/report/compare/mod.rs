@@ -113,6 +113,16 @@ pub fn pairs<'a>(
     Ok(both)
 }
 
+/// Names of the variants that only the first study has, and of those that only the second has.
+#[must_use]
+pub fn unmatched(a: &Study, b: &Study) -> (Vec<String>, Vec<String>) {
+    let only = |of: &Study, other: &Study| {
+        let missing = of.variants.iter().filter(|v| other.variants.iter().all(|o| o.name != v.name));
+        missing.map(|variant| variant.name.clone()).collect()
+    };
+    (only(a, b), only(b, a))
+}
+
 /// Every metric that at least one of the two has.
 #[must_use]
 pub fn changes(a: &Variant, b: &Variant) -> Vec<Change> {

@@ -105,6 +105,7 @@ fn variants_are_matched_by_name() {
     b.variants.remove(1);
     let found: Vec<_> = pairs(&a, &b, None).unwrap().iter().map(|(of, _)| of.name.clone()).collect();
     assert_eq!(found, ["street-fp32", "street-pruned-50"]);
+    assert_eq!(unmatched(&a, &b), (vec!["street-int8".to_owned()], vec![]));
     let message = pairs(&a, &b, Some("street-int8")).unwrap_err().to_string();
     assert!(message.contains("'street-int8' in B") && message.contains("street-fp32"), "{message}");
     b.variants.clear();
