@@ -1,6 +1,6 @@
 //! A study as people read it: one HTML file, and what changed between two studies.
 //!
-//! [`load`] reads `report.json`, [`html`] renders it, [`compare`] puts two beside each other.
+//! [`load()`] reads `report.json`, [`html`] renders it, [`compare`] puts two beside each other.
 
 mod chart;
 mod classes;

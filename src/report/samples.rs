@@ -16,6 +16,8 @@ const MOST: usize = 12;
 /// Their width, pixels.
 const WIDTH: i32 = 640;
 const QUALITY: i32 = 80;
+/// Greatest height on the page, pixels.
+const TALLEST: f64 = 560.0;
 
 pub(super) struct Samples {
     pub(super) index: usize,
@@ -30,6 +32,8 @@ pub(super) struct Picture {
     pub(super) data: Result<String, String>,
     pub(super) file: String,
     pub(super) ratio: String,
+    /// Greatest width on the page, pixels.
+    pub(super) width: f64,
     pub(super) boxes: Vec<DrawnBox>,
     pub(super) missed: String,
     pub(super) wrong: String,
@@ -84,11 +88,16 @@ fn picture(sample: &Sample, folder: &Path) -> Picture {
     let wrong_boxes = wrong.clone().map(|d| ("wrong", d.bbox, format!("{} {:.2}", d.class, d.score)));
     let right_boxes = right.clone().map(|d| ("found", d.bbox, format!("{} {:.2}", d.class, d.score)));
     let boxes = missed_boxes.chain(wrong_boxes).chain(right_boxes);
+    let mut drawn: Vec<_> =
+        boxes.filter_map(|(kind, bbox, text)| draw(kind, bbox, &text, size, &mut taken)).collect();
+    // What was missed is drawn last, on top.
+    drawn.reverse();
     Picture {
         data: embed(&folder.join(&sample.image)),
         file: sample.image.clone(),
         ratio: format!("{} / {}", sample.size[0].max(1), sample.size[1].max(1)),
-        boxes: boxes.filter_map(|(kind, bbox, text)| draw(kind, bbox, &text, size, &mut taken)).collect(),
+        width: (TALLEST * size[0] / size[1]).ceil(),
+        boxes: drawn,
         missed: tally(missed.map(|truth| truth.class.as_str())),
         wrong: tally(wrong.map(|detection| detection.class.as_str())),
         found: right.count(),
@@ -119,10 +128,11 @@ fn draw(
     let (x0, x1) = ((x0 / width).clamp(0.0, 1.0), (x1 / width).clamp(0.0, 1.0));
     let (y0, y1) = ((y0 / height).clamp(0.0, 1.0), (y1 / height).clamp(0.0, 1.0));
     let text = shorten(text, 24);
-    // As on a phone, where a picture is about 340 px wide and a letter about 6.4.
-    let (shown_width, shown_height) = (340.0, 340.0 * height / width);
+    // As on a phone, where a picture is about 336 px wide and a letter of these about 7.6.
+    let shown_width = (TALLEST * width / height).min(336.0);
+    let shown_height = shown_width * height / width;
     let (label_width, label_height) =
-        ((text.chars().count() as f64 * 6.4 + 6.0) / shown_width, 14.0 / shown_height);
+        ((text.chars().count() as f64 * 7.6 + 6.0) / shown_width, 14.0 / shown_height);
     let fits_right = x0 + label_width <= 1.0;
     let (left, anchor, at) = if fits_right { (x0, "start", x0) } else { (x1 - label_width, "end", x1) };
     let lines = [y0 - label_height, y1, y0, y1 - label_height].into_iter();

@@ -35,9 +35,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program = find()
     if program is None:
-        pytest.skip(
-            "no chromium, chromium-browser or google-chrome is installed: the page was not looked at"
-        )
+        pytest.skip("no chromium, chromium-browser or google-chrome is installed: the page was not looked at")
     browser = Browser(program, tmp_path_factory.mktemp("profile"))
     yield browser
     browser.close()
