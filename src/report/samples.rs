@@ -94,7 +94,10 @@ fn picture(sample: &Sample, folder: &Path) -> Picture {
     drawn.reverse();
     Picture {
         data: embed(&folder.join(&sample.image)),
-        file: sample.image.clone(),
+        // Where it lies on somebody's disk is nobody's business.
+        file: Path::new(&sample.image)
+            .file_name()
+            .map_or_else(|| sample.image.clone(), |name| name.to_string_lossy().into_owned()),
         ratio: format!("{} / {}", sample.size[0].max(1), sample.size[1].max(1)),
         width: (TALLEST * size[0] / size[1]).ceil(),
         boxes: drawn,
