@@ -13,5 +13,6 @@ pub mod health;
 pub mod image;
 pub mod pipeline;
 pub mod replay;
+pub mod report;
 #[cfg(feature = "ros")]
 pub mod ros;

@@ -8,6 +8,7 @@ mod model;
 #[cfg(feature = "ros")]
 mod node;
 mod replay;
+mod report;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
     /// Look into bags of ROS 2, or copy them.
     #[command(subcommand)]
     Bag(bag::Command),
+    /// Make a report.json readable, or compare two.
+    Report(report::Args),
 }
 
 /// What computes; shared by the subcommands that run a model.
@@ -99,6 +102,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Bag(command) => {
             log_to_stderr();
             bag::run(&command)
+        }
+        Command::Report(args) => {
+            log_to_stderr();
+            report::run(&args)
         }
     }
 }

@@ -1,0 +1,30 @@
+//! A study as people read it: one HTML file, and what changed between two studies.
+//!
+//! [`load()`] reads `report.json`, [`html`] renders it, [`compare`] puts two beside each other.
+
+mod chart;
+mod classes;
+pub mod compare;
+mod confusion;
+mod cost;
+mod curves;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod heat;
+mod load;
+mod method;
+mod number;
+mod page;
+mod palette;
+mod samples;
+mod summary;
+mod trade;
+mod words;
+
+pub use error::ReportError;
+pub use load::{load, parse};
+pub use page::html;
+
+#[cfg(test)]
+mod tests;
