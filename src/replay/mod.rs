@@ -13,7 +13,7 @@ use crate::detector::Thresholds;
 use crate::health::WindowConfig;
 use crate::pipeline::Processed;
 
-pub use record::{ClassHealthRecord, DetectionRecord, FrameRecord, HealthRecord};
+pub use record::{ClassHealthRecord, DetectionRecord, FrameRecord, HealthRecord, status_name};
 pub use workers::{Counts, ReplayError, Sink, replay};
 
 /// What is done to the frames.

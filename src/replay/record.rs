@@ -14,6 +14,9 @@ pub struct FrameRecord<'a> {
     pub index: u64,
     /// Capture time, ns.
     pub stamp_ns: i64,
+    /// When it was recorded, ns.
+    #[serde(skip)]
+    pub log_time_ns: i64,
     /// Coordinate frame.
     pub frame_id: &'a str,
     /// What names it in its source.
@@ -96,7 +99,9 @@ pub struct ClassHealthRecord<'a> {
     pub median_score: Option<f64>,
 }
 
-fn status(status: HealthStatus) -> &'static str {
+/// The name of a status in the files.
+#[must_use]
+pub fn status_name(status: HealthStatus) -> &'static str {
     match status {
         HealthStatus::Ok => "ok",
         HealthStatus::Warn => "warn",
@@ -123,7 +128,7 @@ impl<'a> HealthRecord<'a> {
             let class = window.class_summary(id).filter(|class| class.low_count > 0)?;
             Some(ClassHealthRecord {
                 class: name,
-                status: status(class.status),
+                status: status_name(class.status),
                 count: class.count,
                 low_count: class.low_count,
                 mean_score: finite(class.mean_score),
@@ -133,7 +138,7 @@ impl<'a> HealthRecord<'a> {
         Self {
             camera,
             stamp_ns,
-            status: status(summary.status),
+            status: status_name(summary.status),
             reason: summary.reason.to_string(),
             frames: summary.frames,
             frame_rate_hz: finite(summary.frame_rate_hz),

@@ -65,11 +65,11 @@ pub trait Sink {
     /// It cannot be written; the replay ends.
     fn frame(&mut self, record: &FrameRecord<'_>, drawn: Option<&Drawn>) -> std::io::Result<()>;
 
-    /// Takes the health of a camera.
+    /// Takes the health of a camera, and the window that it is told from.
     ///
     /// # Errors
     /// It cannot be written; the replay ends.
-    fn health(&mut self, record: &HealthRecord<'_>) -> std::io::Result<()>;
+    fn health(&mut self, record: &HealthRecord<'_>, window: &CameraWindow) -> std::io::Result<()>;
 }
 
 /// A frame on its way to a worker.
@@ -408,6 +408,7 @@ impl<'a> Emitter<'a> {
             camera: self.cameras.get(camera).map_or("", String::as_str),
             index: frame.map_or(0, |frame| frame.index),
             stamp_ns,
+            log_time_ns: frame.map_or(0, |frame| frame.log_time_ns),
             frame_id: frame.map_or("", |frame| frame.frame_id.as_str()),
             name: frame.map_or("", |frame| frame.name.as_str()),
             outcome,
@@ -456,7 +457,7 @@ impl<'a> Emitter<'a> {
         let name = self.cameras.get(camera).map_or("", String::as_str);
         let record = HealthRecord::new(&window.window, name, stamp_ns, window.is_injected, self.names);
         window.is_injected = false;
-        sink.health(&record)?;
+        sink.health(&record, &window.window)?;
         Ok(())
     }
 }

@@ -1,3 +1,4 @@
+mod bag;
 mod sink;
 
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use roadproof::corruption::{Campaign, Corruption, CorruptorOptions, RadiusMode, Step, WeatherMode};
+use roadproof::data::bag::BagReader;
 use roadproof::data::source::{self, SourceOptions};
 use roadproof::detector::{Detector, ModelManifest};
 use roadproof::health::WindowConfig;
@@ -24,6 +26,7 @@ use sink::FileSink;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   roadproof replay drive.mp4 --model models/nanodet-g.toml -o out/
+  roadproof replay drive.mcap -m models/nanodet-g.toml -o out/ --bag out/with_detections.mcap
   roadproof replay images/ -m models/nanodet-g.toml -o out/ --corruption fog:2.5 --seed 7
   roadproof replay drive.mp4 -m models/nanodet-g.toml -o out/ --campaign config/campaigns/fog-ramp.toml --annotate")]
 pub(crate) struct Args {
@@ -71,6 +74,9 @@ pub(crate) struct Args {
     /// Write a video for each camera with the detections drawn in.
     #[arg(long)]
     annotate: bool,
+    /// Write a bag with what the recording holds, detections and health; a name that ends in .mcap is a file, any other a folder.
+    #[arg(long, value_name = "PATH")]
+    bag: Option<PathBuf>,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -123,6 +129,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} frames, {per_sec}, {eta} left")?;
     let bar = ProgressBar::new(source.frame_count().unwrap_or(0)).with_style(style);
     let mut sink = FileSink::new(&args.output, args.annotate.then(|| rate(args)), bar)?;
+    let recorded = match &args.bag {
+        Some(_) if source::is_bag(&args.source) => Some(BagReader::open(&args.source)?),
+        _ => None,
+    };
+    if let Some(path) = &args.bag {
+        let model = bag::Model { info: &info, thresholds: &options.thresholds };
+        sink.bag = Some(bag::BagSink::new(path, recorded.as_ref(), &cameras, model)?);
+    }
     let start = Instant::now();
     let counts = replay(source.as_mut(), pipelines, &options, &mut sink)?;
     let seconds = start.elapsed().as_secs_f64();

@@ -11,7 +11,13 @@ use opencv::core::{Mat, MatTraitConst, Size};
 use opencv::videoio::{VideoWriter, VideoWriterTrait, VideoWriterTraitConst};
 use roadproof::replay::{Drawn, FrameRecord, HealthRecord, Sink};
 
-pub(super) struct FileSink {
+use roadproof::health::CameraWindow;
+
+use super::bag::BagSink;
+
+pub(super) struct FileSink<'a> {
+    /// A new bag, where it is wanted.
+    pub(super) bag: Option<BagSink<'a>>,
     folder: PathBuf,
     detections: BufWriter<File>,
     health: BufWriter<File>,
@@ -34,7 +40,7 @@ fn partial(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-impl FileSink {
+impl FileSink<'_> {
     pub(super) fn new(folder: &Path, video_hz: Option<f64>, bar: ProgressBar) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -47,6 +53,7 @@ impl FileSink {
         Ok(Self {
             detections: create("detections.jsonl")?,
             health: create("health.jsonl")?,
+            bag: None,
             folder: folder.to_owned(),
             video_hz,
             videos: HashMap::new(),
@@ -57,6 +64,9 @@ impl FileSink {
     /// Gives everything its final name.
     pub(super) fn finish(mut self) -> anyhow::Result<Vec<PathBuf>> {
         self.bar.finish_and_clear();
+        for warning in self.bag.map(BagSink::finish).transpose()?.unwrap_or_default() {
+            eprintln!("roadproof: {warning}");
+        }
         self.detections.flush()?;
         self.health.flush()?;
         let mut written: Vec<PathBuf> =
@@ -104,18 +114,24 @@ impl FileSink {
     }
 }
 
-impl Sink for FileSink {
+impl Sink for FileSink<'_> {
     fn frame(&mut self, record: &FrameRecord<'_>, drawn: Option<&Drawn>) -> io::Result<()> {
         serde_json::to_writer(&mut self.detections, record)?;
         self.detections.write_all(b"\n")?;
         if let Some((drawn, rate_hz)) = drawn.zip(self.video_hz) {
             self.draw(record.camera, drawn, rate_hz).map_err(io::Error::other)?;
         }
+        if let Some(bag) = &mut self.bag {
+            bag.frame(record)?;
+        }
         self.bar.inc(1);
         Ok(())
     }
 
-    fn health(&mut self, record: &HealthRecord<'_>) -> io::Result<()> {
+    fn health(&mut self, record: &HealthRecord<'_>, window: &CameraWindow) -> io::Result<()> {
+        if let Some(bag) = &mut self.bag {
+            bag.health(record, window)?;
+        }
         serde_json::to_writer(&mut self.health, record)?;
         self.health.write_all(b"\n")
     }

@@ -51,6 +51,7 @@ impl Iterator for ImageFolder {
             camera: 0,
             index,
             stamp_ns: stamp_ns(index, self.rate_hz),
+            log_time_ns: stamp_ns(index, self.rate_hz),
             frame_id: String::new(),
             name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             pixels: SourcePixels::Compressed { format: String::new(), data },

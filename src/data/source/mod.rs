@@ -1,9 +1,12 @@
 //! Where frames come from: image folders, videos, bags.
 
+mod bag;
 mod folder;
 mod video;
 
 use std::path::{Path, PathBuf};
+
+pub use bag::{image_topics, is_bag};
 
 use crate::image::{ChannelOrder, Encoding, ImageError, ImageView, PixelView};
 use crate::pipeline::{Frame, FramePixels};
@@ -17,6 +20,8 @@ pub struct SourceFrame {
     pub index: u64,
     /// Capture time, ns; a source without stamps counts from 0 at its rate.
     pub stamp_ns: i64,
+    /// When it was recorded, ns; the stamp where the source does not say.
+    pub log_time_ns: i64,
     /// Coordinate frame of the camera; empty where the source has none.
     pub frame_id: String,
     /// What names it in its source: a file, a frame number, a message.
@@ -119,6 +124,13 @@ pub enum SourceError {
         /// What was expected, and what was found.
         problem: String,
     },
+    /// A bag cannot be read.
+    #[error(transparent)]
+    Bag {
+        /// Why.
+        #[from]
+        source: crate::data::bag::BagError,
+    },
     /// A video cannot be decoded.
     #[error("{path}: {source}", path = path.display())]
     Video {
@@ -142,7 +154,7 @@ pub struct SourceOptions {
 /// Rate of a source that has none of its own, frames per second.
 const DEFAULT_RATE_HZ: f64 = 30.0;
 
-/// Opens an image folder, an image or a video.
+/// Opens a bag, an image folder, an image or a video.
 ///
 /// # Errors
 /// It cannot be read, or is none of these.
@@ -150,6 +162,9 @@ pub fn open(path: &Path, options: &SourceOptions) -> Result<Box<dyn FrameSource>
     let rate_hz = options.rate_hz.unwrap_or(DEFAULT_RATE_HZ);
     if !path.exists() {
         return Err(SourceError::Unusable { path: path.to_owned(), problem: "does not exist".into() });
+    }
+    if bag::is_bag(path) {
+        return Ok(Box::new(bag::BagSource::open(path, options)?));
     }
     if path.is_dir() || folder::is_image(path) {
         return Ok(Box::new(folder::ImageFolder::open(path, rate_hz)?));

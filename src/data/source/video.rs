@@ -60,6 +60,7 @@ impl Video {
             camera: 0,
             index,
             stamp_ns: stamp_ns(index, self.rate_hz),
+            log_time_ns: stamp_ns(index, self.rate_hz),
             frame_id: String::new(),
             name: format!("frame {index}"),
             pixels: SourcePixels::Pixels { order: ChannelOrder::Bgr, width, height, data },
