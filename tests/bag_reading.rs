@@ -179,10 +179,18 @@ fn split_bags_are_one_stream_in_the_order_of_the_metadata() {
     assert_eq!(seen, made.iter().map(|message| message.time_ns).collect::<Vec<_>>());
     assert_eq!((all.out_of_order(), bag.topics().len()), (0, 1));
     assert_eq!(bag.topics()[0].message_count, Some(30));
+    // A file that was compressed since, and paths of old versions.
+    let packed = zstd::encode_all(std::fs::File::open(path.join("a.mcap")).unwrap(), 1).unwrap();
+    std::fs::write(path.join("a.mcap.zstd"), packed).unwrap();
+    std::fs::remove_file(path.join("a.mcap")).unwrap();
+    let files = ["bag/z.mcap", "bag/a.mcap", "bag/m.mcap"];
+    std::fs::write(path.join("metadata.yaml"), metadata("mcap", &files, "")).unwrap();
+    assert_eq!(read(path).0.len(), 30);
     // Without metadata by the number at the end of the name.
     std::fs::remove_file(path.join("metadata.yaml")).unwrap();
     for (from, to) in [("z", "bag_2"), ("a", "bag_10"), ("m", "bag_11")] {
-        std::fs::rename(path.join(format!("{from}.mcap")), path.join(format!("{to}.mcap"))).unwrap();
+        let suffix = if from == "a" { "mcap.zstd" } else { "mcap" };
+        std::fs::rename(path.join(format!("{from}.{suffix}")), path.join(format!("{to}.{suffix}"))).unwrap();
     }
     let (again, loss) = read(path);
     assert!(loss.is_empty());

@@ -23,7 +23,7 @@ fn read(path: &Path) -> (Vec<BagMessage>, Loss) {
 #[test]
 fn what_is_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["bag.mcap", "folder"] {
+    for name in ["bag.mcap", "folder/"] {
         let path = folder.path().join(name);
         write(&path, &[("/b", 30, vec![3]), ("/a", 10, vec![1; 9]), ("/b", 20, vec![])]);
         let (messages, loss) = read(&path);
@@ -76,6 +76,51 @@ fn a_topic_has_one_type() {
     assert_eq!(unknown, "topic /x isn't in the bag, it has /image, /odd");
     assert_eq!(bag.messages(TopicFilter::All).count(), 0);
     assert_eq!(bag.time_range_ns(), None);
+}
+
+#[test]
+fn a_topic_of_several_publishers_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bag.mcap");
+    let mut writer = mcap::Writer::new(std::fs::File::create(&path).unwrap()).unwrap();
+    let schema = writer.add_schema("a/msg/B", "ros2msg", b"uint8 c").unwrap();
+    let other = writer.add_schema("a/msg/C", "ros2msg", b"uint8 d").unwrap();
+    for (number, schema) in [schema, schema, other].into_iter().enumerate() {
+        let qos = BTreeMap::from([("offered_qos_profiles".to_owned(), format!("- depth: {number}"))]);
+        let channel_id = writer.add_channel(schema, "/topic", "cdr", &qos).unwrap();
+        let time = 10 - number as u64;
+        let header =
+            mcap::records::MessageHeader { channel_id, sequence: 0, log_time: time, publish_time: time };
+        writer.write_to_known_channel(&header, &[number as u8]).unwrap();
+    }
+    writer.finish().unwrap();
+    let bag = BagReader::open(&path).unwrap();
+    let topics: Vec<_> = bag.topics().iter().map(|t| (&*t.name, &*t.type_name, t.message_count)).collect();
+    assert_eq!(topics, [("/topic", "a/msg/B", Some(3))]);
+    let (messages, loss) = read(&path);
+    assert!(loss.is_empty());
+    let seen: Vec<_> = messages.iter().map(|m| (&*m.type_name, m.data[0])).collect();
+    assert_eq!(seen, [("a/msg/C", 2), ("a/msg/B", 1), ("a/msg/B", 0)]);
+    // A topic of a copy has one type; what does not fit is left out and said.
+    let copy = folder.path().join("copy.mcap");
+    let converted = convert(&bag, &copy, TopicFilter::All).unwrap();
+    assert_eq!((converted.messages, converted.warnings.len()), (2, 1));
+}
+
+#[test]
+fn messages_compressed_one_by_one_may_be_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bag.mcap");
+    let message = [0, 1, 0, 0, 7];
+    let packed = zstd::encode_all(&message[..], 1).unwrap();
+    let mut broken = packed.clone();
+    broken.truncate(packed.len() - 2);
+    write(&path, &[("/a", 1, packed), ("/a", 2, broken), ("/a", 3, message.to_vec())]);
+    let (messages, loss) = read(&path);
+    assert_eq!(messages.iter().map(|m| m.log_time_ns).collect::<Vec<_>>(), [1, 3]);
+    assert!(messages.iter().all(|m| m.data == message));
+    assert_eq!(loss.messages_missing, Some(1));
+    assert!(loss.reasons[0].contains("message of /a at 2 ns"), "{loss}");
 }
 
 #[test]

@@ -70,7 +70,8 @@ impl BagWriter {
     ///
     /// [`BagError::Exists`] where there is something already, [`BagError::Io`] where nothing can be written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, BagError> {
-        let target = path.as_ref().to_owned();
+        // Without a slash at the end, which would put the unfinished bag inside.
+        let target: PathBuf = path.as_ref().components().collect();
         if target.symlink_metadata().is_ok() {
             return Err(BagError::Exists { path: target });
         }
