@@ -137,6 +137,38 @@ fn lengths_that_claim_too_much_are_not_believed() {
     }
 }
 
+/// A chunk whose header says less than its record does, in a file that ends in it.
+#[test]
+fn a_cut_chunk_that_contradicts_itself_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bag.mcap");
+    let mut bytes = mcap(&messages(10), |options| options.compression(None));
+    let header = u64::from_le_bytes(bytes[9..17].try_into().unwrap()) as usize;
+    let chunk = 8 + 9 + header;
+    bytes[chunk + 1..chunk + 9].copy_from_slice(&(1_u64 << 30).to_le_bytes());
+    bytes[chunk + 9 + 32..chunk + 9 + 40].copy_from_slice(&10_u64.to_le_bytes());
+    bytes.truncate(bytes.len() - 20);
+    std::fs::write(&path, bytes).unwrap();
+    let (seen, loss) = read(&path);
+    assert!(seen.is_empty());
+    assert!(loss.bytes_unread > 1000, "{loss}");
+}
+
+#[test]
+fn a_count_that_claims_too_much_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    write_mcap(&folder.path().join("a.mcap"), &messages(3), |options| options);
+    let topic = |count| {
+        format!(
+            "  topics_with_message_count:\n  - topic_metadata: {{name: /t{count}, type: a/msg/B}}\n    message_count: {count}\n"
+        )
+    };
+    let topics = topic(u64::MAX) + "  - topic_metadata: {name: /u, type: a/msg/B}\n    message_count: 9\n";
+    std::fs::write(folder.path().join("metadata.yaml"), metadata("mcap", &["a.mcap"], &topics)).unwrap();
+    let (seen, loss) = read(folder.path());
+    assert_eq!((seen.len(), loss.messages_missing), (3, Some(u64::MAX - 3)));
+}
+
 #[test]
 fn a_summary_that_claims_too_much_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
