@@ -138,3 +138,23 @@ fn losses_add_up() {
     assert_eq!((sum.reasons.len(), sum.more_reasons), (20, 10));
     assert!(sum.to_string().ends_with("; and 10 more"));
 }
+
+/// Whatever the bytes of a record are: what parsing allocates is no more than a few times the record.
+#[test]
+fn records_are_parsed_or_refused() {
+    use super::mcap_records::parse;
+    use mcap::records::{Record, op};
+    let text = |text: &str| [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat();
+    let channel = [&[1, 0, 2, 0][..], &text("/a"), &text("cdr"), &text("")].concat();
+    assert!(matches!(parse(op::CHANNEL, &channel), Ok(Record::Channel(_))));
+    // A name without its value, and behind the map what would be the value's length.
+    let odd = [&[1, 0, 2, 0][..], &text("/a"), &text("cdr"), &[5, 0, 0, 0], &text("n"), &[0xff; 8]].concat();
+    assert!(parse(op::CHANNEL, &odd).is_err());
+    // A map of a chunk index that ends inside an entry.
+    let index = [&[0; 32][..], &[5, 0, 0, 0], &[0; 5], &[0; 8], &text("zstd"), &[0xff; 40]].concat();
+    assert!(parse(op::CHUNK_INDEX, &index).is_err());
+    for opcode in [op::SCHEMA, op::CHANNEL, op::CHUNK, op::CHUNK_INDEX] {
+        assert!(parse(opcode, &[0xff; 100]).is_err());
+        assert!(parse(opcode, &[]).is_err());
+    }
+}
