@@ -63,8 +63,8 @@ pub struct BagWriter {
 }
 
 impl BagWriter {
-    /// Begins a bag. A `path` that ends in `.mcap` becomes that file, any other a folder with `metadata.yaml`,
-    /// which `ros2 bag play` opens. The folders above it are made.
+    /// Begins a bag. A `path` that ends in `.mcap` becomes that file, any other a folder with `metadata.yaml`
+    /// as rosbag2 lays it out. The folders above it are made.
     ///
     /// # Errors
     ///
