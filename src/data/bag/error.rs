@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::cdr::CdrError;
+use super::mcap_records::explain;
 
 /// A bag that can't be read or written, and why.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +118,7 @@ pub enum BagError {
         source: CdrError,
     },
     /// The MCAP writer refuses.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {}", .path.display(), explain(.source))]
     Mcap {
         /// The file.
         path: PathBuf,

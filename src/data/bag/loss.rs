@@ -41,7 +41,7 @@ impl Loss {
         if let Some(missing) = expected.map(|expected| expected.saturating_sub(delivered))
             && (missing > 0 || !self.is_empty())
         {
-            *self.messages_missing.get_or_insert(0) += missing;
+            self.messages_missing = Some(self.messages_missing.unwrap_or(0).saturating_add(missing));
         }
     }
 
@@ -56,7 +56,7 @@ impl Loss {
             }
         }
         if let Some(missing) = other.messages_missing {
-            *self.messages_missing.get_or_insert(0) += missing;
+            self.messages_missing = Some(self.messages_missing.unwrap_or(0).saturating_add(missing));
         }
     }
 }

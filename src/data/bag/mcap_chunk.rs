@@ -121,11 +121,26 @@ pub(super) fn read_records(bytes: &[u8]) -> Content {
 /// Reads the messages of a chunk that the file ends in, given from its record's beginning.
 pub(super) fn read_cut_chunk(bytes: &[u8]) -> Content {
     let mut content = Content::default();
-    // The chunk's decompressed size, which no record in it exceeds.
-    let size = bytes.get(FRAME as usize + 16..FRAME as usize + 24);
-    let size = size.and_then(|size| size.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let Some(size) = cut_chunk_size(bytes) else { return content };
+    // No record in it exceeds the chunk's decompressed size.
     walk(bytes, size.clamp(64, MAX_CUT_BYTES), Chunks::Opened, |_, opcode, data| {
         if content.add(opcode, data) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     content
+}
+
+/// The decompressed size of a chunk that is cut off, none where it is not one: its header has to agree with its
+/// record, so that what is there of the file is less than the chunk. The `mcap` crate relies on that.
+fn cut_chunk_size(bytes: &[u8]) -> Option<u64> {
+    let number = |at: usize| {
+        let bytes = bytes.get(at..at.checked_add(8)?)?;
+        bytes.try_into().ok().map(u64::from_le_bytes)
+    };
+    let frame = FRAME as usize;
+    let name_bytes = number(frame + 28)? as u32;
+    let fixed = u64::from(name_bytes) + 40;
+    let compressed = number(frame + 32 + name_bytes as usize)?;
+    let agrees = fixed.checked_add(compressed)? == number(1)?;
+    let cut = (bytes.len() as u64) < FRAME.checked_add(number(1)?)?;
+    (agrees && cut && bytes.first() == Some(&op::CHUNK)).then(|| number(frame + 16))?
 }

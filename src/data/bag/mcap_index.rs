@@ -263,12 +263,8 @@ impl McapIndex {
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(offset))?;
         file.take(length).read_to_end(&mut bytes)?;
-        let claimed = bytes.get(1..FRAME as usize).and_then(|length| length.try_into().ok());
-        let claimed = claimed.map_or(0, u64::from_le_bytes);
-        if bytes.first() == Some(&op::CHUNK) && claimed > length - FRAME {
-            let content = read_cut_chunk(&bytes);
-            self.add_span(Kind::CutChunk, offset, length, content);
-        }
+        let content = read_cut_chunk(&bytes);
+        self.add_span(Kind::CutChunk, offset, length, content);
         Ok(())
     }
 }

@@ -91,14 +91,11 @@ pub(super) fn parse(opcode: u8, record: &[u8]) -> Result<Record<'_>, String> {
         op::SCHEMA => fields.skip(2).and_then(|()| fields.text()).and_then(|()| fields.text()),
         op::CHANNEL => fields.channel(),
         op::CHUNK => fields.skip(28).and_then(|()| fields.text()),
-        op::CHUNK_INDEX => fields.skip(32).and_then(|()| fields.text()).and_then(|()| {
-            fields.skip(8)?;
-            fields.text()
-        }),
+        op::CHUNK_INDEX => fields.chunk_index(),
         _ => Some(()),
     };
     if fits.is_none() {
-        return Err("a record cannot be parsed: a text is longer than the record".to_owned());
+        return Err("a record cannot be parsed: a length in it is wrong".to_owned());
     }
     mcap::parse_record(opcode, record).map_err(|error| explain(&error))
 }
@@ -117,6 +114,16 @@ impl Fields<'_> {
         let (length, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         self.skip(u32::from_le_bytes(*length) as usize)
+    }
+
+    fn chunk_index(&mut self) -> Option<()> {
+        self.skip(32)?;
+        // A map of 2-byte channels to 8-byte offsets: the crate reads whole entries, also beyond its length.
+        let whole = u32::from_le_bytes(*self.0.first_chunk()?).is_multiple_of(10);
+        self.text()?;
+        self.skip(8)?;
+        self.text()?;
+        whole.then_some(())
     }
 
     fn channel(&mut self) -> Option<()> {

@@ -113,16 +113,21 @@ impl Metadata {
         self.compression_mode.eq_ignore_ascii_case("message")
     }
 
-    /// The files in order. Old versions name them from the folder that the bag's own folder lies in.
+    /// The files in order. Old versions name them from the folder that the bag's own folder lies in; whether a
+    /// file is compressed may have changed after it was named.
     pub(super) fn files(&self, folder: &Path) -> Result<Vec<PathBuf>, BagError> {
         let find = |relative: &String| {
             let path = folder.join(relative);
             let by_name = Path::new(relative).file_name().map(|name| folder.join(name));
-            [Some(path.clone()), by_name]
-                .into_iter()
-                .flatten()
-                .find(|path| path.is_file())
-                .ok_or_else(|| BagError::MissingFile { path, metadata: folder.join("metadata.yaml") })
+            let mut candidates: Vec<PathBuf> = [Some(path.clone()), by_name].into_iter().flatten().collect();
+            for other in candidates.clone() {
+                let text = other.to_string_lossy();
+                candidates.push(
+                    text.strip_suffix(".zstd").map_or_else(|| format!("{text}.zstd").into(), PathBuf::from),
+                );
+            }
+            let missing = || BagError::MissingFile { path, metadata: folder.join("metadata.yaml") };
+            candidates.into_iter().find(|path| path.is_file()).ok_or_else(missing)
         };
         self.relative_file_paths.iter().map(find).collect()
     }

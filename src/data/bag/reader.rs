@@ -137,7 +137,8 @@ impl BagReader {
             if let Some(known) =
                 positions.get(&topic.name).and_then(|&position| self.topics.get_mut(position))
             {
-                known.message_count = known.message_count.zip(topic.message_count).map(|(a, b)| a + b);
+                known.message_count =
+                    known.message_count.zip(topic.message_count).map(|(a, b)| a.saturating_add(b));
                 if known.schema.is_none() {
                     known.schema.clone_from(&topic.schema);
                 }
@@ -380,7 +381,9 @@ impl Iterator for Messages<'_> {
         if !matches!(message, Some(Ok(_))) {
             self.ended = true;
             let wanted = self.bag.topics.iter().filter(|topic| self.filter.accepts(&topic.name));
-            let expected = wanted.map(|topic| topic.message_count).sum();
+            let expected = wanted
+                .map(|topic| topic.message_count)
+                .try_fold(0_u64, |sum, count| count.map(|count| sum.saturating_add(count)));
             self.loss.compare(expected, self.delivered);
         }
         message

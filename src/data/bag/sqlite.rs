@@ -1,6 +1,8 @@
 //! An `SQLite` database of rosbag2 as a part of a bag.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,7 +72,8 @@ fn connect(path: &Path, name: &str, loss: &mut Loss) -> Result<Connection, BagEr
     let mut flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    let connection = if Path::new(&log).exists() {
+    let pending = Path::new(&log).exists();
+    let connection = if pending {
         Connection::open_with_flags(path, flags)
     } else {
         // Nothing is pending: opened so that it also works where nothing can be written.
@@ -87,19 +90,43 @@ fn connect(path: &Path, name: &str, loss: &mut Loss) -> Result<Connection, BagEr
     for (pragma, value) in [("trusted_schema", false), ("cell_size_check", true)] {
         connection.pragma_update(None, pragma, value).map_err(error("cannot be opened"))?;
     }
+    let found = std::fs::metadata(path).map_err(BagError::io(path))?.len();
+    let claimed = if pending { 0 } else { claimed_bytes(path).map_err(BagError::io(path))? };
+    let missing = claimed.saturating_sub(found);
+    if missing > 0 {
+        loss.add(missing, format!("{name}: database cut off, it has {found} bytes, expected {claimed}"));
+    }
     if let Err(damage) = names(&connection, "SELECT name FROM sqlite_master") {
         if damage.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseCorrupt) {
             return Err(error("cannot be read")(damage));
         }
         // SQLite refuses a file shorter than its header says, unless the schema may be repaired.
         connection.pragma_update(None, "writable_schema", true).map_err(error("cannot be read"))?;
-        let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).unwrap_or(0);
-        let expected = number("PRAGMA page_size").saturating_mul(number("PRAGMA page_count"));
-        let found = std::fs::metadata(path).map_err(BagError::io(path))?.len();
-        let missing = (expected as u64).saturating_sub(found);
-        loss.add(missing, format!("{name}: database cut off or damaged, {found} bytes are there: {damage}"));
+        if missing == 0 {
+            loss.add(0, format!("{name}: {damage}"));
+        }
     }
     Ok(connection)
+}
+
+/// The database's size by its header, 0 where the header does not say. `SQLite` itself only says the size of
+/// what is there of a file that is cut off, and fills up the last page with zeros.
+fn claimed_bytes(path: &Path) -> std::io::Result<u64> {
+    let mut header = Vec::new();
+    File::open(path)?.take(100).read_to_end(&mut header)?;
+    let number = |at: usize| {
+        let bytes = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u32::from_be_bytes)
+    };
+    // The number of pages counts where the change counter is that of the version that wrote it.
+    if number(24) != number(92) {
+        return Ok(0);
+    }
+    let page_bytes = match number(16) >> 16 {
+        1 => 1 << 16,
+        bytes => u64::from(bytes),
+    };
+    Ok(page_bytes * u64::from(number(28)))
 }
 
 fn names(connection: &Connection, query: &str) -> rusqlite::Result<Vec<String>> {

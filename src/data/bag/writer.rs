@@ -63,14 +63,15 @@ pub struct BagWriter {
 }
 
 impl BagWriter {
-    /// Begins a bag. A `path` that ends in `.mcap` becomes that file, any other a folder with `metadata.yaml`,
-    /// which `ros2 bag play` opens. The folders above it are made.
+    /// Begins a bag. A `path` that ends in `.mcap` becomes that file, any other a folder with `metadata.yaml`
+    /// as rosbag2 lays it out. The folders above it are made.
     ///
     /// # Errors
     ///
     /// [`BagError::Exists`] where there is something already, [`BagError::Io`] where nothing can be written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, BagError> {
-        let target = path.as_ref().to_owned();
+        // Without a slash at the end, which would put the unfinished bag inside.
+        let target: PathBuf = path.as_ref().components().collect();
         if target.symlink_metadata().is_ok() {
             return Err(BagError::Exists { path: target });
         }
