@@ -30,7 +30,7 @@ enum Command {
     Node(node::Args),
     /// Detect objects in image files.
     Detect(detect::Args),
-    /// Corrupt an image, a folder of images or a video.
+    /// Corrupt an image, a folder of images, a video or a bag.
     Corrupt(corrupt::Args),
     /// Measure accuracy on a labelled dataset, under corruptions, and compare models.
     Evaluate(evaluate::Args),

@@ -1,5 +1,6 @@
 //! `roadproof corrupt`.
 
+mod bag;
 mod gallery;
 mod images;
 mod timing;
@@ -12,6 +13,7 @@ use anyhow::{Context as _, bail};
 use roadproof::corruption::{
     Corruption, Corruptor, CorruptorOptions, Delivery, FrameKey, Picture, RadiusMode, Step, WeatherMode,
 };
+use roadproof::data::source::is_bag;
 use serde_json::json;
 
 /// Corrupt an image, a folder of images or a video, reproducibly.
@@ -20,14 +22,16 @@ use serde_json::json;
   roadproof corrupt street.jpg --corruption fog:2.5 --corruption gaussian_noise:1 --seed 7 -o foggy.png
   roadproof corrupt images/ --corruption snow:3 -o snowy/
   roadproof corrupt drive.mp4 --corruption rain:2 --weather coherent -o rainy.mp4
+  roadproof corrupt drive.mcap --corruption gaussian_noise:2 -o noisy.mcap
   roadproof corrupt --gallery photo.jpg -o gallery.png
   roadproof corrupt photo.jpg --time 50 --threads 1
   roadproof corrupt --list")]
 pub(crate) struct Args {
-    /// Image (JPEG, PNG), folder of images, or video.
+    /// Image (JPEG, PNG), folder of images, video, or bag (MCAP, db3).
     #[arg(required_unless_present_any = ["list", "gallery"])]
     input: Option<PathBuf>,
-    /// Where the result goes: of the same kind as the input. Videos are written as MPEG-4.
+    /// Where the result goes: of the same kind as the input. Videos are written as MPEG-4, bags as
+    /// MCAP.
     #[arg(long, short, value_name = "PATH", required_unless_present_any = ["list", "time"])]
     output: Option<PathBuf>,
     /// Corruption with its severity, 0 to 5; may be given several times, applied in order.
@@ -97,6 +101,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "the output {} is the input: give it another name, the originals are not overwritten",
             output.display()
         );
+    }
+    if is_bag(input) {
+        return bag::corrupt(args, input, output);
     }
     if input.is_dir() || images::is_image(input) {
         images::corrupt(args, input, output)
