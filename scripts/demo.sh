@@ -121,11 +121,20 @@ node_status=0
 wait "$node" || node_status=$?
 [ "$node_status" -eq 0 ] || ended_badly node "$node_status" "$logs/node.log"
 
+printf '\nAccuracy and robustness on 40 labelled collages (synthetic, so no measure of the road) ...\n'
+"$ROADPROOF_PYTHON" scripts/demo/collages.py "$output/collages" 2>"$logs/collages.log" \
+    || ended_badly 'drawing of the collages' $? "$logs/collages.log"
+"$binary" evaluate "$output/collages" --model models/nanodet-g.toml --output "$output/study" \
+    --corruptions gaussian_noise,defocus_blur,fog,jpeg_compression --severities 1,3,5
+"$binary" report "$output/study/report.json" -o "$output/report.html"
+
 cat <<EOF
 
 Annotated frames
   $output/contact_sheet.png
   $output/front.mp4, $output/rear.mp4
   $output/summary.json (all figures)
+Report, for a browser
+  $output/report.html
 EOF
 [ "$status" -eq 0 ] || fail "the run was not as it should be; see above, and $logs/"

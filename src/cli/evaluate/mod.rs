@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use roadproof::corruption::{Corruption, Group, Severity};
-use roadproof::data::dataset::{ClassMap, Dataset, read_detections};
+use roadproof::data::dataset::{BagLabels, ClassMap, Dataset, read_detections};
+use roadproof::data::source::is_bag;
 use roadproof::detector::ModelManifest;
 use roadproof::evaluation::study::{self, Plan, Progress, StudyImages, score_detections};
 use roadproof::evaluation::{Found, Rect};
@@ -18,13 +19,14 @@ const LEAST_BOOTSTRAP: u32 = 100;
 /// Measure accuracy on a labelled dataset: class by class, corruption by corruption, the worst class first.
 ///
 /// DATASET is a folder in the layout of YOLO (images/, labels/, classes.txt) or KITTI (image_2/, label_2/), or a JSON file of COCO or
-/// BDD100K. The first model, or the one named by --base, is what the others are compared with. An interrupted study goes on where it
+/// BDD100K, or a bag with labels. The first model, or the one named by --base, is what the others are compared with. An interrupted study goes on where it
 /// was when the same command is given again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   roadproof evaluate coco128/ --model models/nanodet-g.toml
   roadproof evaluate coco128/ -m fp32.toml -m int8.toml --corruptions benchmark --severities 1,3,5 -o study/
   roadproof evaluate val.json -m model.toml --images val/ --class-map classes.toml --corruptions fog,gaussian_noise
+  roadproof evaluate drive.mcap -m model.toml --topic /front/image_raw --truth-topic /truth
   roadproof evaluate instances.json --detections results.json")]
 pub(crate) struct Args {
     /// Labelled images.
@@ -44,6 +46,15 @@ pub(crate) struct Args {
     /// Folder of the images, where it does not follow from the dataset.
     #[arg(long, value_name = "FOLDER")]
     images: Option<PathBuf>,
+    /// Of a bag: the topic of its images, where it has several.
+    #[arg(long, value_name = "NAME")]
+    topic: Option<String>,
+    /// Of a bag: the topic of its labels, vision_msgs/Detection2DArray with the stamps of the images.
+    #[arg(long, value_name = "NAME")]
+    truth_topic: Option<String>,
+    /// Of a bag: a COCO file with its labels, whose images are named by their stamps in nanoseconds.
+    #[arg(long, value_name = "JSON", conflicts_with = "truth_topic")]
+    labels: Option<PathBuf>,
     /// What the dataset's classes are called in the model; same names need no entry.
     #[arg(long, value_name = "TOML")]
     class_map: Option<PathBuf>,
@@ -82,7 +93,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(detections) = &args.detections {
         return score(args, detections);
     }
-    let dataset = Dataset::open(&args.dataset, args.images.as_deref())?;
+    let dataset = open(args)?;
     for warning in &dataset.warnings {
         eprintln!("roadproof: {warning}");
     }
@@ -140,6 +151,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         eprintln!("{} holds everything", report.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn open(args: &Args) -> anyhow::Result<Dataset> {
+    if !is_bag(&args.dataset) {
+        return Ok(Dataset::open(&args.dataset, args.images.as_deref())?);
+    }
+    let labels = match (&args.truth_topic, &args.labels) {
+        (Some(topic), _) => BagLabels::Topic(topic.clone()),
+        (None, Some(file)) => BagLabels::Coco(file.clone()),
+        (None, None) => bail!(
+            "{}: a bag needs labels: --truth-topic NAME of vision_msgs/Detection2DArray, or --labels COCO.json by stamp",
+            args.dataset.display()
+        ),
+    };
+    Ok(Dataset::open_bag(&args.dataset, args.topic.as_deref(), &labels, &args.output.join("frames"))?)
 }
 
 fn list_unmapped(images: &StudyImages) {

@@ -59,6 +59,14 @@ pub enum DatasetError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// A bag cannot be used.
+    #[error("{path}: {problem}", path = path.display())]
+    Bag {
+        /// The bag.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// There is no image.
     #[error("{path}: holds no labelled image", path = path.display())]
     Empty {

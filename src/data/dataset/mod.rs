@@ -1,5 +1,6 @@
 //! Labelled images: COCO JSON, YOLO, KITTI, BDD100K.
 
+mod bag;
 mod bdd;
 mod class_map;
 mod coco;
@@ -9,6 +10,7 @@ mod yolo;
 
 use std::path::{Path, PathBuf};
 
+pub use bag::BagLabels;
 pub use class_map::{ClassMap, Mapped, Mapping};
 pub use coco::read_detections;
 pub use error::DatasetError;
@@ -39,6 +41,8 @@ pub enum Layout {
     Kitti,
     /// One JSON file.
     Bdd100k,
+    /// A bag with a topic of labels.
+    Bag,
 }
 
 /// An image and what is in it.
