@@ -90,7 +90,8 @@ pub fn interval(estimate: f64, values: impl IntoIterator<Item = f64>) -> Option<
     let count = sorted.len() as f64;
     // Half of what equals the estimate counts as below; never all or none, whose quantiles are infinite.
     let below = sorted.iter().filter(|value| **value < estimate).count() as f64;
-    let equal = sorted.iter().filter(|value| **value == estimate).count() as f64;
+    let above = sorted.iter().filter(|value| **value > estimate).count() as f64;
+    let equal = count - below - above;
     let share = ((below + equal / 2.0) / count).clamp(0.5 / count, 1.0 - 0.5 / count);
     let normal = Normal::standard();
     let bias = normal.inverse_cdf(share);

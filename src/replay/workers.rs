@@ -47,7 +47,7 @@ pub enum ReplayError {
         name: String,
         /// Why.
         #[source]
-        source: PipelineError,
+        source: Box<PipelineError>,
     },
     /// Health cannot be told with this configuration.
     #[error(transparent)]
@@ -89,7 +89,7 @@ struct Done {
     steps: Vec<Step>,
     outcome: Outcome,
     drawn: Option<Drawn>,
-    failure: Option<PipelineError>,
+    failure: Option<Box<PipelineError>>,
 }
 
 /// Plays `source` through `pipelines`, one for each worker, into `sink`.
@@ -285,7 +285,7 @@ fn process(pipeline: &mut Pipeline, annotator: &mut Annotator, options: &Options
             Err(error) => {
                 done.outcome = Outcome::Rejected(error.to_string());
                 if matches!(error, PipelineError::Detector(_)) {
-                    done.failure = Some(error);
+                    done.failure = Some(Box::new(error));
                 }
             }
         }
@@ -325,11 +325,11 @@ struct Emitter<'a> {
     cameras: &'a [String],
     names: &'a [String],
     options: &'a Options,
-    windows: Vec<Window>,
+    windows: Vec<CameraState>,
     counts: Counts,
 }
 
-struct Window {
+struct CameraState {
     window: CameraWindow,
     /// When health is told next.
     due_ns: Option<i64>,
@@ -341,7 +341,7 @@ impl<'a> Emitter<'a> {
     fn new(cameras: &'a [String], names: &'a [String], options: &'a Options) -> Result<Self, HealthError> {
         let window = |_: &String| {
             let window = CameraWindow::new(names.len(), options.health)?;
-            Ok(Window { window, due_ns: None, last_ns: 0, is_injected: false })
+            Ok(CameraState { window, due_ns: None, last_ns: 0, is_injected: false })
         };
         let windows = cameras.iter().map(window).collect::<Result<_, HealthError>>()?;
         Ok(Self { cameras, names, options, windows, counts: Counts::default() })

@@ -20,7 +20,7 @@ use super::Args;
 /// Quality of JPEG images that are written.
 const JPEG_QUALITY: i32 = 95;
 
-struct Camera {
+struct Stream {
     index: u64,
     camera: u32,
     corruptor: Corruptor,
@@ -36,9 +36,9 @@ struct Camera {
 pub(super) fn corrupt(args: &Args, input: &Path, output: &Path) -> anyhow::Result<ExitCode> {
     let bag = BagReader::open(input)?;
     let names = image_topics(&bag, &[])?;
-    let mut cameras: HashMap<&str, Camera> = HashMap::new();
+    let mut cameras: HashMap<&str, Stream> = HashMap::new();
     for (camera, name) in (0..).zip(&names) {
-        let entry = Camera {
+        let entry = Stream {
             index: 0,
             camera,
             corruptor: args.corruptor(),
@@ -99,7 +99,7 @@ pub(super) fn corrupt(args: &Args, input: &Path, output: &Path) -> anyhow::Resul
     Ok(if rejected > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-impl Camera {
+impl Stream {
     /// The message anew; none where a corruption drops the frame.
     fn message(&mut self, args: &Args, type_name: &str, data: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
         let index = self.index;

@@ -18,7 +18,7 @@ const LEAST_BOOTSTRAP: u32 = 100;
 
 /// Measure accuracy on a labelled dataset: class by class, corruption by corruption, the worst class first.
 ///
-/// DATASET is a folder in the layout of YOLO (images/, labels/, classes.txt) or KITTI (image_2/, label_2/), or a JSON file of COCO or
+/// DATASET is a folder in the layout of YOLO (images/, labels/, classes.txt) or KITTI (`image_2`/, `label_2`/), or a JSON file of COCO or
 /// BDD100K, or a bag with labels. The first model, or the one named by --base, is what the others are compared with. An interrupted study goes on where it
 /// was when the same command is given again.
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// Of a bag: the topic of its images, where it has several.
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
-    /// Of a bag: the topic of its labels, vision_msgs/Detection2DArray with the stamps of the images.
+    /// Of a bag: the topic of its labels, `vision_msgs/Detection2DArray` with the stamps of the images.
     #[arg(long, value_name = "NAME")]
     truth_topic: Option<String>,
     /// Of a bag: a COCO file with its labels, whose images are named by their stamps in nanoseconds.

@@ -103,13 +103,11 @@ impl<'a> BagSink<'a> {
         self.copy_until(record.log_time_ns)?;
         let Some(camera) = self.cameras.get_mut(record.camera) else { return Ok(()) };
         camera.received += 1;
-        match record.outcome {
-            "processed" => camera.processed += 1,
-            _ => {
-                camera.rejected += 1;
-                return Ok(());
-            }
+        if record.outcome != "processed" {
+            camera.rejected += 1;
+            return Ok(());
         }
+        camera.processed += 1;
         camera.log_time_ns = record.log_time_ns;
         record.frame_id.clone_into(&mut camera.frame_id);
         camera.corruptions = record.corruptions.join(" + ");

@@ -24,6 +24,7 @@ use sink::FileSink;
 /// Writes detections.jsonl, health.jsonl and summary.json into the output folder. Two runs give the same bytes at any number of
 /// workers.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 #[command(after_help = "Examples:
   roadproof replay drive.mp4 --model models/nanodet-g.toml -o out/
   roadproof replay drive.mcap -m models/nanodet-g.toml -o out/ --bag out/with_detections.mcap

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -89,7 +89,7 @@ fn read(
                 let count = counts.entry(camera).or_default();
                 let index = *count;
                 *count += 1;
-                frame(message, camera, index, bag.path().to_owned())
+                frame(&message, camera, index, bag.path())
             }
             Err(error) => Err(SourceError::Bag { source: error }),
         };
@@ -103,10 +103,12 @@ fn read(
     }
 }
 
-fn frame(message: BagMessage, camera: usize, index: u64, path: PathBuf) -> Result<SourceFrame, SourceError> {
+fn frame(message: &BagMessage, camera: usize, index: u64, path: &Path) -> Result<SourceFrame, SourceError> {
     let name = format!("{} message {index}", message.topic);
-    let wrong =
-        |problem: String| SourceError::Unusable { path: path.clone(), problem: format!("{name}: {problem}") };
+    let wrong = |problem: String| SourceError::Unusable {
+        path: path.to_owned(),
+        problem: format!("{name}: {problem}"),
+    };
     let (stamp_ns, frame_id, pixels) = match message.type_name.as_ref() {
         IMAGE_TYPE => {
             let image = Image::decode(&message.data).map_err(|error| wrong(error.to_string()))?;

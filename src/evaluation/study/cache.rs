@@ -17,18 +17,21 @@ use super::{Condition, Plan, StudyError};
 /// Hash of the code that detections depend on, made by build.rs.
 const CODE: &str = env!("ROADPROOF_CODE_HASH");
 
+/// A detection: class, score, `x_min`, `y_min`, `x_max`, `y_max`.
+type Kept = (u32, f32, f32, f32, f32, f32);
+
 /// What one model found under one condition.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct CellResult {
-    /// For each image its detections: class, score, `x_min`, `y_min`, `x_max`, `y_max`.
-    pub(super) images: Vec<Vec<(u32, f32, f32, f32, f32, f32)>>,
+    /// For each image its detections.
+    pub(super) images: Vec<Vec<Kept>>,
     /// Time of single images, ms; measured on clean ones only.
     pub(super) latency_ms: Vec<f64>,
 }
 
 impl CellResult {
     pub(super) fn found(&self) -> Vec<Vec<Found>> {
-        let found = |(class_id, score, x_min, y_min, x_max, y_max): &(u32, f32, f32, f32, f32, f32)| {
+        let found = |(class_id, score, x_min, y_min, x_max, y_max): &Kept| {
             let [x_min, y_min, x_max, y_max] = [x_min, y_min, x_max, y_max].map(|side| f64::from(*side));
             Found { class_id: *class_id, bbox: Rect::from_corners(x_min, y_min, x_max, y_max), score: *score }
         };

@@ -30,7 +30,7 @@ pub enum StudyError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: PipelineError,
+        source: Box<PipelineError>,
     },
     /// A corruption failed on an image.
     #[error("{path}: {source}", path = path.display())]
@@ -39,7 +39,7 @@ pub enum StudyError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: CorruptionError,
+        source: Box<CorruptionError>,
     },
     /// No class of the dataset is one of the models'.
     #[error(

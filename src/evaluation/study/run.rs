@@ -220,7 +220,7 @@ impl Worker {
         let (pipeline, thresholds) = both.ok_or(StudyError::Worker)?;
         pipeline
             .process(&frame, Treatment::Clean, thresholds, &mut self.processed)
-            .map_err(|source| StudyError::Pipeline { path: path.to_owned(), source })
+            .map_err(|source| StudyError::Pipeline { path: path.to_owned(), source: Box::new(source) })
     }
 
     /// Time of single images, ms, nothing else running.
@@ -297,8 +297,10 @@ impl Pass<'_> {
                 // Only corruptions of the stream drop frames, and they are refused.
                 let (corruptor, picture) = (&mut worker.corruptor, &mut worker.picture);
                 let delivery = worker.pool.install(|| corruptor.corrupt(picture, &[step], key));
-                let _ =
-                    delivery.map_err(|source| StudyError::Corruption { path: path.to_owned(), source })?;
+                let _ = delivery.map_err(|source| StudyError::Corruption {
+                    path: path.to_owned(),
+                    source: Box::new(source),
+                })?;
                 None
             }
         };
