@@ -46,18 +46,34 @@ pub(super) fn cost(study: &Study, variant: &Variant) -> Vec<String> {
             Group::Stream => "a disturbed stream".to_owned(),
         };
         let subject = capital(&subject);
+        let left = left(study, variant, *of);
         if significant(difference) {
             let (amount, text) = amount(difference, bootstrap);
             let side = if difference.drop > 0.0 { "more" } else { "less" };
-            format!("{subject} costs it {amount} points {side} than its base ({text}).")
+            format!("{subject} costs it {amount} points {side} than its base ({text}).{left}")
         } else {
             format!(
-                "{subject} makes no difference that {images} could show ({}).",
+                "{subject} makes no difference that {images} could show ({}).{left}",
                 unsure(difference, bootstrap)
             )
         }
     });
     std::iter::once(clean).chain(groups).collect()
+}
+
+/// What is left of the clean AP under a group, beside the base: who has little to lose loses few points.
+fn left(study: &Study, variant: &Variant, of: Group) -> String {
+    let share = |variant: &Variant| {
+        let robustness = variant.robustness.groups.iter().find(|group| group.group == of);
+        robustness.and_then(|group| group.rpc)
+    };
+    let base = study.variants.iter().find(|base| variant.base.as_deref() == Some(base.name.as_str()));
+    match (share(variant), base.and_then(share)) {
+        (Some(own), Some(base)) => {
+            format!(" Left of its clean AP: {}, of its base's: {}.", percent(own), percent(base))
+        }
+        _ => String::new(),
+    }
 }
 
 /// The size of a difference without its sign, and how sure that is.
@@ -226,12 +242,14 @@ mod tests {
         let study = fixture::study();
         let text = cost(&study, &study.variants[1]);
         let text: Vec<_> = text.iter().map(|sentence| sentence.replace('\u{a0}', " ")).collect();
-        assert_eq!(text[1], "Noise costs it 3.1 points more than its base (95 % 1.2 to 5.0, p = 0.001).");
-        assert_eq!(
-            text[2],
-            "Blur makes no difference that 128 images could show (95 % −1.3 to 2.1 points, p = 0.65)."
-        );
-        assert_eq!(text[3], "Weather costs it 1.2 points less than its base (95 % 0.1 to 2.3, p = 0.033).");
+        let expected = [
+            "Noise costs it 3.1 points more than its base (95 % 1.2 to 5.0, p = 0.001). Left of its clean AP: ",
+            "Blur makes no difference that 128 images could show (95 % −1.3 to 2.1 points, p = 0.65). Left of its ",
+            "Weather costs it 1.2 points less than its base (95 % 0.1 to 2.3, p = 0.033). Left of its clean AP: ",
+        ];
+        for (sentence, expected) in text[1..].iter().zip(expected) {
+            assert!(sentence.starts_with(expected), "{sentence}");
+        }
         assert!(text[0].starts_with("On clean images there is no difference from its base"), "{}", text[0]);
         assert!(cost(&study, &study.variants[0]).is_empty());
     }

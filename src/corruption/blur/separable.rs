@@ -85,7 +85,7 @@ impl Weights {
 pub(super) struct Separable {
     /// One row with margins, for each block of rows.
     lines: Vec<u16>,
-    /// The picture filtered along rows; rows are [`Separable::stride`] apart.
+    /// The picture filtered along rows; rows are [`stride`] apart.
     along: Vec<u16>,
 }
 

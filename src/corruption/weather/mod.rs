@@ -1,7 +1,7 @@
 //! What falls or hangs between camera and scene, or lies on the lens.
 //!
-//! With [`WeatherMode::Independent`](super::WeatherMode::Independent) every frame draws its own layers, as in the reference. With
-//! [`WeatherMode::Coherent`](super::WeatherMode::Coherent) layers are drawn once per camera and severity, and move over the stream by
+//! With [`WeatherMode::Independent`] every frame draws its own layers, as in the reference. With
+//! [`WeatherMode::Coherent`] layers are drawn once per camera and severity, and move over the stream by
 //! its stamps: snow and rain fall, fog drifts, what lies on the lens stays.
 
 mod fog;
