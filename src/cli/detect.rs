@@ -61,9 +61,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let detector = Detector::load(&manifest, &args.session.options(), &mut |_| ())?;
     let mut thresholds = manifest.thresholds();
     if let Some(score) = args.score {
-        thresholds.score = score;
+        thresholds.publish_from(score);
     }
-    thresholds.low_score = thresholds.low_score.min(thresholds.score);
     thresholds.validate(detector.class_names().len())?;
     if let Some(folder) = &args.annotate {
         std::fs::create_dir_all(folder)

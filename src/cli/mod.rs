@@ -69,6 +69,17 @@ impl SessionArgs {
             ..SessionOptions::default()
         }
     }
+
+    /// How many workers there are (`wanted`, or one per core for 0), and the session of each, which has its share of the cores.
+    fn shared_by(&self, wanted: usize) -> (usize, SessionOptions) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if wanted == 0 { cores } else { wanted };
+        let mut session = self.options();
+        if session.intra_op_threads == 0 {
+            session.intra_op_threads = (cores / workers).max(1);
+        }
+        (workers, session)
+    }
 }
 
 /// Runs the command line; the first of `arguments` is the program.

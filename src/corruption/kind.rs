@@ -23,6 +23,25 @@ pub enum Group {
     Stream,
 }
 
+impl Group {
+    /// All groups.
+    pub const ALL: [Self; 6] =
+        [Self::Noise, Self::Blur, Self::Weather, Self::Digital, Self::Camera, Self::Stream];
+
+    /// Its name in files and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Noise => "noise",
+            Self::Blur => "blur",
+            Self::Weather => "weather",
+            Self::Digital => "digital",
+            Self::Camera => "camera",
+            Self::Stream => "stream",
+        }
+    }
+}
+
 macro_rules! corruptions {
     ($($variant:ident $name:literal $group:ident $benchmark:literal $doc:literal;)*) => {
         /// A corruption. The names are those of the published benchmark where it has it.

@@ -46,6 +46,12 @@ impl Thresholds {
         self.is_enabled(detection.class_id) && detection.score >= self.publish_score(detection.class_id)
     }
 
+    /// Publishes from `score` up, and keeps at least that.
+    pub fn publish_from(&mut self, score: f32) {
+        self.score = score;
+        self.low_score = self.low_score.min(score);
+    }
+
     /// Keeps and publishes everything from `score` up, as accuracy is measured.
     pub fn keep_all_from(&mut self, score: f32) {
         (self.score, self.low_score) = (score, score);

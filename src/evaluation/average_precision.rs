@@ -112,7 +112,8 @@ pub(super) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-fn mean_of(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+/// The mean of what is defined.
+pub(super) fn mean_of(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     mean(&values.flatten().collect::<Vec<_>>())
 }
 

@@ -24,6 +24,13 @@ pub struct LatencySummary {
     pub max_ms: f64,
 }
 
+/// Nearest-rank percentile of sorted values: the smallest one with at least so many per cent of them at or below it.
+#[must_use]
+pub fn nearest_rank<T: Copy>(sorted: &[T], per_cent: usize) -> Option<T> {
+    let rank = (sorted.len() * per_cent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
 impl Default for LatencyWindow {
     fn default() -> Self {
         Self { samples_us: Vec::with_capacity(CAPACITY), scratch: Vec::with_capacity(CAPACITY), next: 0 }
@@ -53,12 +60,8 @@ impl LatencyWindow {
         self.scratch.clear();
         self.scratch.extend_from_slice(&self.samples_us);
         self.scratch.sort_unstable();
-        // Nearest-rank percentile: the smallest value with at least q of the samples at or below it.
         let count = self.scratch.len();
-        let at = |per_cent: usize| {
-            let rank = (count * per_cent).div_ceil(100).max(1);
-            self.scratch.get(rank - 1).map(|&us| f64::from(us) / 1e3)
-        };
+        let at = |per_cent: usize| nearest_rank(&self.scratch, per_cent).map(|us| f64::from(us) / 1e3);
         Some(LatencySummary { count, p50_ms: at(50)?, p99_ms: at(99)?, max_ms: at(100)? })
     }
 }

@@ -4,7 +4,9 @@
 //! At most [`Options::read_ahead`] frames are on their way, so memory does not grow with the recording. Nothing of the result depends on
 //! the number of workers or on the clock.
 
+mod emitter;
 mod order;
+mod reader;
 mod record;
 mod workers;
 

@@ -3,7 +3,7 @@
 use super::chart::{Axis, Tick, percent};
 use super::number::{holm, interval, p_value, signed, significant, words};
 use super::palette::SERIES;
-use super::words::{capital, group};
+use super::words::capital;
 use crate::evaluation::{Comparison, Difference, Study, Variant};
 
 /// Classes shown: those that lose the most.
@@ -80,7 +80,7 @@ fn forest(study: &Study, index: usize, variant: &Variant, comparison: &Compariso
         significant: significant(difference),
     };
     let clean = vec![row("All classes".into(), &comparison.clean_drop)];
-    let groups = comparison.groups.iter().map(|(of, d)| row(capital(group(*of)), d)).collect();
+    let groups = comparison.groups.iter().map(|(of, d)| row(capital(of.name()), d)).collect();
     let mut corruptions: Vec<_> = comparison.corruptions.iter().collect();
     corruptions.sort_by(|(_, a), (_, b)| b.drop.total_cmp(&a.drop));
     let corruptions = corruptions.into_iter().map(|(name, d)| row(capital(&words(name)), d)).collect();

@@ -2,7 +2,7 @@
 
 use super::number::{NONE, percent, points, points_or, words};
 use super::palette::step;
-use super::words::{capital, group};
+use super::words::capital;
 use crate::corruption::Group;
 use crate::evaluation::{Study, Variant};
 
@@ -58,7 +58,7 @@ fn map(study: &Study, index: usize, variant: &Variant) -> HeatMap {
                 None => format!("mean {}", points_or(entry.mpc)),
             },
         );
-        (!rows.is_empty()).then(|| HeatGroup { name: capital(group(of)), mean, rows })
+        (!rows.is_empty()).then(|| HeatGroup { name: capital(of.name()), mean, rows })
     });
     HeatMap {
         index,

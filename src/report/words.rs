@@ -4,18 +4,6 @@ use super::number::{counted, interval, megabytes, ms, p_value, percent, points, 
 use crate::corruption::Group;
 use crate::evaluation::{Difference, Study, Variant};
 
-/// A group's name as a word.
-pub(super) fn group(group: Group) -> &'static str {
-    match group {
-        Group::Noise => "noise",
-        Group::Blur => "blur",
-        Group::Weather => "weather",
-        Group::Digital => "digital",
-        Group::Camera => "camera",
-        Group::Stream => "stream",
-    }
-}
-
 /// With a capital.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
@@ -40,7 +28,7 @@ pub(super) fn cost(study: &Study, variant: &Variant) -> Vec<String> {
     };
     let groups = comparison.groups.iter().map(|(of, difference)| {
         let subject = match of {
-            Group::Noise | Group::Blur | Group::Weather => group(*of).to_owned(),
+            Group::Noise | Group::Blur | Group::Weather => of.name().to_owned(),
             Group::Digital => "digital processing".to_owned(),
             Group::Camera => "what cameras do".to_owned(),
             Group::Stream => "a disturbed stream".to_owned(),

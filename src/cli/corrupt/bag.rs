@@ -5,10 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use opencv::core::{Mat, MatTraitConst, Vector};
-use opencv::{imgcodecs, imgproc};
 use roadproof::corruption::{Corruptor, Delivery, FrameKey, Picture};
 use roadproof::data::bag::cdr::{COMPRESSED_IMAGE_TYPE, CompressedImage, IMAGE_TYPE, Image};
 use roadproof::data::bag::{BagReader, BagWriter, TopicFilter};
@@ -16,9 +13,7 @@ use roadproof::data::source::image_topics;
 use roadproof::image::{CompressedDecoder, Converter, DecodeLimits, Encoding, ImageView};
 
 use super::Args;
-
-/// Quality of JPEG images that are written.
-const JPEG_QUALITY: i32 = 95;
+use super::images::encode;
 
 struct Stream {
     index: u64,
@@ -139,25 +134,11 @@ impl Stream {
                     return Ok(None);
                 }
                 let is_png = image.data.starts_with(b"\x89PNG");
-                let file = encode(&self.picture, is_png)?;
+                let file = encode(&self.picture, if is_png { "png" } else { "jpg" })?;
                 let format = if is_png { "rgb8; png compressed bgr8" } else { "rgb8; jpeg compressed bgr8" };
                 Ok(Some(CompressedImage { format, data: file.as_slice(), ..image }.encode()?))
             }
             other => anyhow::bail!("expected {IMAGE_TYPE} or {COMPRESSED_IMAGE_TYPE}, found {other}"),
         }
     }
-}
-
-fn encode(picture: &Picture, is_png: bool) -> anyhow::Result<Vector<u8>> {
-    let rows = i32::try_from(picture.height())?;
-    let flat =
-        Mat::new_rows_cols_with_bytes::<u8>(rows, i32::try_from(picture.width() * 3)?, picture.data())?;
-    let mut bgr = Mat::default();
-    imgproc::cvt_color_def(&flat.reshape(3, rows)?, &mut bgr, imgproc::COLOR_RGB2BGR)?;
-    let mut file = Vector::new();
-    let options = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, JPEG_QUALITY]);
-    let suffix = if is_png { ".png" } else { ".jpg" };
-    let done = imgcodecs::imencode(suffix, &bgr, &mut file, &options).context("cannot encode the image")?;
-    anyhow::ensure!(done, "cannot encode the image");
-    Ok(file)
 }

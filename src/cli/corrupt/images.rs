@@ -8,19 +8,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use opencv::core::{Mat, MatTraitConst, Vector};
 use opencv::{imgcodecs, imgproc};
 use roadproof::corruption::Picture;
+use roadproof::data::{IMAGE_SUFFIXES, is_image_file};
 use roadproof::image::{CompressedDecoder, DecodeLimits};
 
 use super::{Args, apply};
 
-const SUFFIXES: [&str; 3] = ["jpg", "jpeg", "png"];
-
 /// Quality of JPEG files that are written.
 const JPEG_QUALITY: i32 = 95;
-
-pub(super) fn is_image(path: &Path) -> bool {
-    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default().to_ascii_lowercase();
-    SUFFIXES.contains(&suffix.as_str())
-}
 
 pub(super) fn read(path: &Path) -> anyhow::Result<Picture> {
     let data = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
@@ -31,20 +25,31 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Picture> {
     Ok(picture)
 }
 
-/// Writes to a name of its own first, so that nobody takes half a file for a whole one.
-pub(super) fn write(picture: &Picture, path: &Path) -> anyhow::Result<()> {
+/// The picture as OpenCV takes it.
+pub(super) fn to_bgr(picture: &Picture, bgr: &mut Mat) -> anyhow::Result<()> {
     let rows = i32::try_from(picture.height())?;
     let flat =
         Mat::new_rows_cols_with_bytes::<u8>(rows, i32::try_from(picture.width() * 3)?, picture.data())?;
-    let mut bgr = Mat::default();
-    imgproc::cvt_color_def(&flat.reshape(3, rows)?, &mut bgr, imgproc::COLOR_RGB2BGR)?;
+    Ok(imgproc::cvt_color_def(&flat.reshape(3, rows)?, bgr, imgproc::COLOR_RGB2BGR)?)
+}
+
+/// An image file, JPEG or PNG by `suffix`.
+pub(super) fn encode(picture: &Picture, suffix: &str) -> anyhow::Result<Vector<u8>> {
+    let (mut bgr, mut file) = (Mat::default(), Vector::new());
+    to_bgr(picture, &mut bgr)?;
+    let options = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, JPEG_QUALITY]);
+    let done = imgcodecs::imencode(&format!(".{suffix}"), &bgr, &mut file, &options)?;
+    anyhow::ensure!(done, "cannot encode the image");
+    Ok(file)
+}
+
+/// Writes to a name of its own first, so that nobody takes half a file for a whole one.
+pub(super) fn write(picture: &Picture, path: &Path) -> anyhow::Result<()> {
     let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or("png").to_ascii_lowercase();
-    if !SUFFIXES.contains(&suffix.as_str()) {
+    if !IMAGE_SUFFIXES.contains(&suffix.as_str()) {
         bail!("{}: expected a name that ends in .png or .jpg", path.display());
     }
-    let mut file = Vector::new();
-    let options = Vector::from_slice(&[imgcodecs::IMWRITE_JPEG_QUALITY, JPEG_QUALITY]);
-    imgcodecs::imencode(&format!(".{suffix}"), &bgr, &mut file, &options)?;
+    let file = encode(picture, &suffix)?;
     let partial = path.with_extension(format!("{suffix}.part"));
     std::fs::write(&partial, file.as_slice())
         .with_context(|| format!("{} cannot be written", partial.display()))?;
@@ -103,7 +108,7 @@ fn folder(path: &Path) -> anyhow::Result<(Vec<PathBuf>, usize)> {
     let (mut files, mut others) = (Vec::new(), 0);
     for entry in entries {
         let file = entry?.path();
-        if is_image(&file) {
+        if is_image_file(&file) {
             files.push(file);
         } else {
             others += 1;

@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use roadproof::corruption::{
     Corruption, Corruptor, CorruptorOptions, Delivery, FrameKey, Picture, RadiusMode, Step, WeatherMode,
 };
+use roadproof::data::is_image_file;
 use roadproof::data::source::is_bag;
 use serde_json::json;
 
@@ -105,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if is_bag(input) {
         return bag::corrupt(args, input, output);
     }
-    if input.is_dir() || images::is_image(input) {
+    if input.is_dir() || is_image_file(input) {
         images::corrupt(args, input, output)
     } else {
         video::corrupt(args, input, output)
@@ -154,7 +155,7 @@ fn list(as_json: bool) {
     }
     for corruption in Corruption::ALL {
         let benchmark = if corruption.is_benchmark() { "*" } else { " " };
-        let group = format!("{:?}", corruption.group()).to_lowercase();
+        let group = corruption.group().name();
         println!("{:<20} {group:<8} {benchmark} {}", corruption.name(), corruption.description());
     }
     println!("\n* one of the fifteen over which mPC is defined (arXiv 1907.07484)");

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use roadproof::corruption::{Corruption, Severity, Step};
+use roadproof::pipeline::nearest_rank;
 use serde_json::json;
 
 use super::{Args, apply, images};
@@ -33,11 +34,8 @@ pub(super) fn run(args: &Args, input: &Path, times: u32) -> anyhow::Result<ExitC
             }
         }
         samples.sort_by(f64::total_cmp);
-        let quantile = |share: f64| {
-            let rank = (samples.len() as f64 * share).ceil() as usize;
-            samples.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
-        };
-        let (p50, p99) = (quantile(0.5), quantile(0.99));
+        let at = |per_cent| nearest_rank(&samples, per_cent).unwrap_or(f64::NAN);
+        let (p50, p99) = (at(50), at(99));
         if args.json {
             let (name, severity) = (step.corruption.name(), step.severity.value());
             results.push(json!({ "name": name, "severity": severity, "p50_ms": p50, "p99_ms": p99 }));

@@ -7,10 +7,11 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Size};
 use opencv::prelude::{VideoCaptureTrait, VideoCaptureTraitConst, VideoWriterTrait, VideoWriterTraitConst};
-use opencv::{imgproc, videoio};
+use opencv::videoio;
 use roadproof::corruption::Picture;
 use roadproof::image::{ChannelOrder, PixelView};
 
+use super::images::to_bgr;
 use super::{Args, apply};
 
 /// Corrupts every frame. The result is MPEG-4 in a container by the output's name.
@@ -43,8 +44,7 @@ pub(super) fn corrupt(args: &Args, input: &Path, output: &Path) -> anyhow::Resul
             continue;
         }
         let rows = i32::try_from(height)?;
-        let flat = Mat::new_rows_cols_with_bytes::<u8>(rows, i32::try_from(width * 3)?, picture.data())?;
-        imgproc::cvt_color_def(&flat.reshape(3, rows)?, &mut bgr, imgproc::COLOR_RGB2BGR)?;
+        to_bgr(&picture, &mut bgr)?;
         if writer.is_none() {
             let codec = videoio::VideoWriter::fourcc('m', 'p', '4', 'v')?;
             let size = Size::new(i32::try_from(width)?, rows);

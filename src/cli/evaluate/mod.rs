@@ -116,12 +116,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !(0.0..1.0).contains(&args.score) || args.score <= 0.0 {
         bail!("--score: expected a number above 0 and below 1, found {}", args.score);
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if args.workers == 0 { cores } else { args.workers };
-    let mut session = args.session.options();
-    if session.intra_op_threads == 0 {
-        session.intra_op_threads = (cores / workers).max(1);
-    }
+    let (workers, session) = args.session.shared_by(args.workers);
     let plan = Plan {
         images,
         models: manifests,
@@ -183,9 +178,9 @@ fn list_unmapped(images: &StudyImages) {
 fn corruptions(names: &[String]) -> anyhow::Result<Vec<Corruption>> {
     let mut chosen: Vec<Corruption> = Vec::new();
     for name in names {
-        let group = [Group::Noise, Group::Blur, Group::Weather, Group::Digital, Group::Camera]
-            .into_iter()
-            .find(|group| format!("{group:?}").eq_ignore_ascii_case(name));
+        // Corruptions of the stream make no sense on single images.
+        let groups = Group::ALL.into_iter().filter(|group| *group != Group::Stream);
+        let group = groups.into_iter().find(|group| group.name().eq_ignore_ascii_case(name));
         let more: Vec<Corruption> = match (name.as_str(), group) {
             ("none", _) => Vec::new(),
             ("benchmark", _) => Corruption::ALL.iter().copied().filter(|c| c.is_benchmark()).collect(),

@@ -121,6 +121,6 @@ fn comparison(variant: &Variant, text: &mut String) {
     };
     line("on clean images", &comparison.clean_drop);
     for (group, drop) in &comparison.groups {
-        line(&format!("beyond that, under {}", format!("{group:?}").to_lowercase()), drop);
+        line(&format!("beyond that, under {}", group.name()), drop);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use roadproof::corruption::{Campaign, Corruption, CorruptorOptions, RadiusMode, Step, WeatherMode};
+use roadproof::corruption::{Campaign, CorruptorOptions, RadiusMode, Step, WeatherMode};
 use roadproof::data::bag::BagReader;
 use roadproof::data::source::{self, SourceOptions};
 use roadproof::detector::{Detector, ModelManifest};
@@ -97,16 +97,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let manifest = ModelManifest::load(&args.model)?;
     let mut thresholds = manifest.thresholds();
     if let Some(score) = args.score {
-        thresholds.score = score;
-        thresholds.low_score = thresholds.low_score.min(score);
+        thresholds.publish_from(score);
     }
     thresholds.validate(manifest.class_names().len())?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if args.workers == 0 { cores } else { args.workers };
-    let mut session = args.session.options();
-    if session.intra_op_threads == 0 {
-        session.intra_op_threads = (cores / workers).max(1);
-    }
+    let (workers, session) = args.session.shared_by(args.workers);
     let cameras = source.cameras().to_vec();
     let mut pipelines = Vec::new();
     for _ in 0..workers {
@@ -187,8 +181,8 @@ fn injection(args: &Args) -> anyhow::Result<Injection> {
     if let Some(path) = &args.campaign {
         return Ok(Injection::Campaign(Box::new(Campaign::load(Path::new(path))?)));
     }
-    let wanted = args.corruptions.iter().any(|step| Corruption::ALL.contains(&step.corruption));
-    Ok(if wanted { Injection::Steps(args.corruptions.clone()) } else { Injection::Nothing })
+    let steps = &args.corruptions;
+    Ok(if steps.is_empty() { Injection::Nothing } else { Injection::Steps(steps.clone()) })
 }
 
 fn corruptor(args: &Args) -> CorruptorOptions {

@@ -10,6 +10,8 @@ mod yolo;
 
 use std::path::{Path, PathBuf};
 
+use super::{IMAGE_SUFFIXES, suffix};
+
 pub use bag::BagLabels;
 pub use class_map::{ClassMap, Mapped, Mapping};
 pub use coco::read_detections;
@@ -142,16 +144,13 @@ fn read_text(path: &Path) -> Result<String, DatasetError> {
     std::fs::read_to_string(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })
 }
 
-const IMAGE_SUFFIXES: [&str; 3] = ["jpg", "jpeg", "png"];
-
 /// The files of a folder with one of the suffixes, by name.
 fn files(folder: &Path, suffixes: &[&str]) -> Result<Vec<PathBuf>, DatasetError> {
     let wrong = |source| DatasetError::Read { path: folder.to_owned(), source };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(wrong)? {
         let path = entry.map_err(wrong)?.path();
-        let suffix =
-            path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let suffix = suffix(&path);
         if suffixes.contains(&suffix.as_str()) {
             found.push(path);
         }

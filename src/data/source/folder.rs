@@ -1,13 +1,8 @@
 use std::path::{Path, PathBuf};
 
+use crate::data::is_image_file;
+
 use super::{FrameSource, SourceError, SourceFrame, SourcePixels, stamp_ns};
-
-const SUFFIXES: [&str; 3] = ["jpg", "jpeg", "png"];
-
-pub(super) fn is_image(path: &Path) -> bool {
-    let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default().to_ascii_lowercase();
-    SUFFIXES.contains(&suffix.as_str())
-}
 
 /// The images of a folder by their names, or a single one.
 pub(super) struct ImageFolder {
@@ -24,7 +19,7 @@ impl ImageFolder {
         if path.is_dir() {
             for entry in std::fs::read_dir(path).map_err(wrong)? {
                 let file = entry.map_err(wrong)?.path();
-                if is_image(&file) {
+                if is_image_file(&file) {
                     files.push(file);
                 }
             }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 pub use bag::{image_topics, is_bag};
 
+use crate::data::is_image_file;
 use crate::image::{ChannelOrder, Encoding, ImageError, ImageView, PixelView};
 use crate::pipeline::{Frame, FramePixels};
 
@@ -166,7 +167,7 @@ pub fn open(path: &Path, options: &SourceOptions) -> Result<Box<dyn FrameSource>
     if bag::is_bag(path) {
         return Ok(Box::new(bag::BagSource::open(path, options)?));
     }
-    if path.is_dir() || folder::is_image(path) {
+    if path.is_dir() || is_image_file(path) {
         return Ok(Box::new(folder::ImageFolder::open(path, rate_hz)?));
     }
     Ok(Box::new(video::Video::open(path, options.rate_hz)?))

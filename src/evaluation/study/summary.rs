@@ -8,6 +8,9 @@ use crate::evaluation::{
     calibration, confusion, interval,
 };
 
+use crate::evaluation::average_precision::mean_of;
+use crate::pipeline::nearest_rank;
+
 use super::cache::CellResult;
 use super::comparison::compare;
 use super::samples::samples;
@@ -173,11 +176,8 @@ fn variant(
 fn latency(samples_ms: &[f64]) -> Latency {
     let mut sorted = samples_ms.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let rank = (sorted.len() as f64 * share).ceil() as usize;
-        sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
-    };
-    Latency { p50_ms: at(0.5), p99_ms: at(0.99) }
+    let at = |per_cent| nearest_rank(&sorted, per_cent).unwrap_or(0.0);
+    Latency { p50_ms: at(50), p99_ms: at(99) }
 }
 
 fn worst_class(clean: &Scored, support: &[ClassSupport], min_support: usize) -> Option<WorstClass> {
@@ -190,16 +190,11 @@ fn worst_class(clean: &Scored, support: &[ClassSupport], min_support: usize) -> 
     Some(WorstClass { name: class.name.clone(), ap, interval, instances: support.instances })
 }
 
-fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let values: Vec<f64> = values.flatten().collect();
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
 fn robustness(clean: Option<f64>, cells: &[(Cell, Vec<ResampledAp>)]) -> Robustness {
     let relative =
         |mpc: Option<f64>| mpc.zip(clean).filter(|(_, clean)| *clean > 0.0).map(|(mpc, clean)| mpc / clean);
     let of = |group: Option<Group>| {
-        mean(
+        mean_of(
             cells
                 .iter()
                 .filter(|(cell, _)| group.is_none_or(|g| g == cell.group))
@@ -225,7 +220,7 @@ fn worst_corruption(cells: &[(Cell, Vec<ResampledAp>)]) -> Option<String> {
     names.dedup();
     let left = |name: &&str| {
         let own = cells.iter().filter(|(cell, _)| cell.corruption == *name);
-        mean(own.map(|(cell, _)| cell.accuracy.ap)).unwrap_or(f64::INFINITY)
+        mean_of(own.map(|(cell, _)| cell.accuracy.ap)).unwrap_or(f64::INFINITY)
     };
     names.into_iter().min_by(|a, b| left(a).total_cmp(&left(b))).map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-"""The collages as a labelled set, and the program."""
+"""What tests of several rooms need: the collages as a labelled set, and the program."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "nanodet-g.toml"
 
 
