@@ -8,6 +8,11 @@ pub mod proto;
 mod tensor;
 mod wire;
 
+#[cfg(test)]
+pub(crate) mod build;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;

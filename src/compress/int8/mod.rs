@@ -10,6 +10,9 @@ mod plan;
 mod rewrite;
 mod scale;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use serde::Serialize;
