@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Nodes that stay in float.
     #[arg(long, alias = "keep-fp32", value_name = "NODE", num_args = 1.., value_delimiter = ',')]
     exclude: Vec<String>,
+    /// Keep so many more in float: those whose weights suffer most from rounding.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    exclude_worst: usize,
     /// Folder of the result.
     #[arg(long, short, value_name = "FOLDER")]
     output: PathBuf,
@@ -154,6 +157,7 @@ fn options(args: &Args) -> Options {
             ActivationName::Int8 => Activations::Int8,
         },
         exclude: args.exclude.clone(),
+        exclude_worst: args.exclude_worst,
     }
 }
 

@@ -21,6 +21,7 @@ use super::graph::{Index, Model, node_name};
 use super::{CalibrationImages, CompressError};
 use crate::detector::manifest::InputSpec;
 use plan::{Plan, Role};
+use scale::Weights;
 
 /// The oldest operators that quantise by channel.
 const MIN_OPSET: i64 = 13;
@@ -68,6 +69,8 @@ pub struct Options {
     pub activations: Activations,
     /// Names of nodes that stay in float.
     pub exclude: Vec<String>,
+    /// So many more stay in float: those whose weights suffer most, by the ratio of signal to rounding error.
+    pub exclude_worst: usize,
 }
 
 /// How far quantisation is.
@@ -129,6 +132,10 @@ pub fn quantise(
     model.graph_mut().sort()?;
     let index = Index::new(model.graph());
     let mut excluded = excluded(&model, &options.exclude)?;
+    if options.exclude_worst > 0 {
+        let worst = worst(&model, &index, &excluded, options.exclude_worst)?;
+        excluded.extend(worst);
+    }
     let (plan, ranges) = loop {
         let plan = Plan::new(model.graph(), &index, &excluded);
         if !plan.roles.contains(&Role::Core) {
@@ -157,6 +164,28 @@ pub fn quantise(
     let nodes = rewrite::rewrite(model.graph_mut(), &plan, &ranges, options.activations)?;
     model.set_producer("roadproof", env!("CARGO_PKG_VERSION"));
     Ok((model, Report { nodes, through, float, tensors: plan.tensors.len() }))
+}
+
+/// The nodes whose weights have the lowest ratio of signal to rounding error.
+fn worst(
+    model: &Model,
+    index: &Index,
+    excluded: &HashSet<String>,
+    count: usize,
+) -> Result<Vec<String>, CompressError> {
+    let graph = model.graph();
+    let plan = Plan::new(graph, index, excluded);
+    let mut nodes = Vec::new();
+    for (node, _) in graph.node.iter().zip(&plan.roles).filter(|(_, role)| **role == Role::Core) {
+        let number = node.input.get(1).and_then(|weight| index.initialiser(weight));
+        if let Some(weight) = number.and_then(|number| graph.initializer.get(number)) {
+            let weights =
+                Weights::new(&weight.f32_values()?, &weight.dims, rewrite::channel_axis(node), None);
+            nodes.push((weights.sqnr_db, node_name(node).to_owned()));
+        }
+    }
+    nodes.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(nodes.into_iter().take(count).map(|(_, name)| name).collect())
 }
 
 fn excluded(model: &Model, names: &[String]) -> Result<HashSet<String>, CompressError> {

@@ -193,11 +193,7 @@ impl Rewriter {
                 found: "none".into(),
             });
         };
-        let axis = match node.op_type() {
-            "MatMul" => 1,
-            "Gemm" => usize::from(node.attribute("transB").is_none_or(|attribute| attribute.i() == 0)),
-            _ => 0,
-        };
+        let axis = channel_axis(node);
         let input_scale = self.params(data).scale;
         let offset = initialiser(node.input.get(2)).map(TensorProto::f32_values).transpose()?;
         let quantised = Weights::new(
@@ -256,6 +252,15 @@ impl Rewriter {
         let node = NodeProto::new("DequantizeLinear", &name, &inputs, &[&output]);
         nodes.push(node.with_int("axis", axis as i64));
         output
+    }
+}
+
+/// The axis of a node's weights along which each channel of its output has its own.
+pub(super) fn channel_axis(node: &NodeProto) -> usize {
+    match node.op_type() {
+        "MatMul" => 1,
+        "Gemm" => usize::from(node.attribute("transB").is_none_or(|attribute| attribute.i() == 0)),
+        _ => 0,
     }
 }
 

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::compress::graph::build;
+use crate::compress::graph::proto::{NodeProto, TensorProto};
 use crate::compress::images::Loader;
 use crate::detector::manifest::{Colour, Interpolation, Layout, Resize};
 use crate::detector::probe::Probe;
@@ -32,7 +33,7 @@ fn pictures(folder: &Path, count: usize) {
 }
 
 fn options(method: Method) -> Options {
-    Options { method, activations: Activations::Uint8, exclude: Vec::new() }
+    Options { method, activations: Activations::Uint8, exclude: Vec::new(), exclude_worst: 0 }
 }
 
 /// All outputs of a model on one picture.
@@ -99,6 +100,71 @@ fn excluded_nodes_stay_in_float() {
     options.exclude = ["first", "second", "third"].map(str::to_owned).to_vec();
     let error = quantise(&model, &input(), &images, &options, &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("found none that is not excluded"), "{error}");
+}
+
+#[test]
+fn the_worst_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path(), 2);
+    let images = CalibrationImages::open(folder.path(), None).unwrap();
+    let model = build::model(&build::small());
+    let run = |exclude_worst| {
+        let options = Options { exclude_worst, ..options(Method::MinMax) };
+        quantise(&model, &input(), &images, &options, &mut |_| ()).unwrap().1.nodes
+    };
+    let all = run(0);
+    let best = all.iter().max_by(|a, b| a.sqnr_db.total_cmp(&b.sqnr_db)).unwrap();
+    let left = run(2);
+    assert_eq!(left.iter().map(|node| &node.name).collect::<Vec<_>>(), [&best.name]);
+}
+
+/// Conv -> SiLU, a constant added, joined with itself, flattened, Gemm -> Clip -> MatMul -> Relu.
+fn varied() -> Model {
+    let mut proto = build::small();
+    let graph = proto.graph.as_mut().unwrap();
+    graph.node.truncate(1);
+    graph.node.extend([
+        NodeProto::new("Sigmoid", "gate", &["first"], &["gate"]),
+        NodeProto::new("Mul", "silu", &["first", "gate"], &["silu"]),
+        NodeProto::new("Add", "shift", &["silu", "shift.by"], &["shift"]),
+        NodeProto::new("Concat", "join", &["shift", "silu"], &["join"]).with_int("axis", 1),
+        NodeProto::new("GlobalAveragePool", "mean", &["join"], &["mean"]),
+        NodeProto::new("Flatten", "flat", &["mean"], &["flat"]),
+        NodeProto::new("Gemm", "dense", &["flat", "dense.weight", "dense.bias"], &["dense"])
+            .with_int("transB", 1),
+        NodeProto::new("Clip", "clip", &["dense", "low", "high"], &["clip"]),
+        NodeProto::new("MatMul", "last", &["clip", "last.weight"], &["last"]),
+        NodeProto::new("Relu", "relu", &["last"], &["result"]),
+    ]);
+    graph.initializer.truncate(2);
+    graph.initializer.extend([
+        TensorProto::of_f32("shift.by", &[1, 8, 1, 1], &build::numbers(8, 0.5)),
+        TensorProto::of_f32("dense.weight", &[6, 16], &build::numbers(96, 1.0)),
+        TensorProto::of_f32("dense.bias", &[6], &build::numbers(6, 0.5)),
+        TensorProto::of_f32("low", &[], &[0.0]),
+        TensorProto::of_f32("high", &[], &[6.0]),
+        TensorProto::of_f32("last.weight", &[6, 5], &build::numbers(30, 1.0)),
+    ]);
+    graph.output = vec![build::value("result", &[1, 5])];
+    build::model(&proto)
+}
+
+#[test]
+fn other_operators_are_quantised_too() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path(), 4);
+    let images = CalibrationImages::open(folder.path(), None).unwrap();
+    let model = varied();
+    let (small, report) = quantise(&model, &input(), &images, &options(Method::MinMax), &mut |_| ()).unwrap();
+    let names: Vec<&str> = report.nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["first", "dense", "last"]);
+    assert_eq!(report.through, ["gate", "silu", "shift", "join", "mean", "flat", "clip", "relu"]);
+    let picture = folder.path().join("002.png");
+    let (float, integer) = (outputs(&model, &picture), outputs(&small, &picture));
+    let largest = float[0].1.iter().copied().fold(0.1f32, f32::max);
+    for (a, b) in float[0].1.iter().zip(&integer[0].1) {
+        assert!((a - b).abs() < 0.05 * largest, "{float:?} {integer:?}");
+    }
 }
 
 #[test]
