@@ -172,7 +172,7 @@ mod tests {
     /// A bell of ±1 with one outlier at 20.
     fn bell() -> Vec<f32> {
         let mut values: Vec<f32> =
-            (0..400_000).map(|n| ((n as f32 * 0.37).sin() + (n as f32 * 0.91).sin()) / 2.0).collect();
+            (0..400_000).map(|n| f32::midpoint((n as f32 * 0.37).sin(), (n as f32 * 0.91).sin())).collect();
         values.push(20.0);
         values
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::compress::graph::proto::{GraphProto, NodeProto};
+use crate::compress::graph::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use crate::compress::graph::{Index, node_name};
 
 /// What happens to a node.
@@ -70,8 +70,9 @@ fn candidate(graph: &GraphProto, index: &Index, node: &NodeProto) -> Role {
         graph.initializer.get(index.initialiser(name)?).filter(|tensor| tensor.is_f32())
     };
     let absent = |position: usize| node.input.get(position).is_none_or(String::is_empty);
-    let int = |name: &str, default: i64| node.attribute(name).map_or(default, |attribute| attribute.i());
-    let one = |name: &str| node.attribute(name).is_none_or(|attribute| attribute.f() == 1.0);
+    let int = |name: &str, default: i64| node.attribute(name).map_or(default, AttributeProto::i);
+    let one =
+        |name: &str| node.attribute(name).is_none_or(|attribute| (attribute.f() - 1.0).abs() < f32::EPSILON);
     if !node.domain().is_empty() && node.domain() != "ai.onnx" {
         return Role::Float;
     }
@@ -100,7 +101,9 @@ fn candidate(graph: &GraphProto, index: &Index, node: &NodeProto) -> Role {
         _ => Role::Float,
     };
     let all_f32 = node.input.iter().all(|name| {
-        index.initialiser(name).is_none_or(|number| graph.initializer.get(number).is_some_and(|t| t.is_f32()))
+        index
+            .initialiser(name)
+            .is_none_or(|number| graph.initializer.get(number).is_some_and(TensorProto::is_f32))
     });
     match role {
         Role::OwnRange if !all_f32 || !node.input.iter().any(computed) => Role::Float,
