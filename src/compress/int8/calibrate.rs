@@ -26,7 +26,7 @@ pub(super) fn ranges(
     method: Method,
     progress: &mut dyn FnMut(Step),
 ) -> Result<Ranges, CompressError> {
-    let inputs: HashSet<&str> = model.graph().input.iter().map(|value| value.name()).collect();
+    let inputs: HashSet<&str> = model.graph().input.iter().map(ValueInfo::name).collect();
     let folder = tempfile::tempdir().map_err(|error| CompressError::Image {
         path: std::env::temp_dir(),
         problem: format!("no folder for the observed model can be made: {error}"),

@@ -66,8 +66,8 @@ impl Observer {
             _ if self.bins.is_empty() || self.low >= self.high => whole,
             Method::MinMax => whole,
             Method::Percentile(share) => self.percentile(whole, share),
-            Method::Mse => self.best(whole, |range| self.squared_error(whole, range)),
-            Method::Entropy => self.best(whole, |range| self.divergence(whole, range)),
+            Method::Mse => best(whole, |range| self.squared_error(whole, range)),
+            Method::Entropy => best(whole, |range| self.divergence(whole, range)),
         }
     }
 
@@ -94,20 +94,6 @@ impl Observer {
             low: below.mul_add(width, whole.low).min(0.0),
             high: above.mul_add(-width, whole.high).max(0.0),
         }
-    }
-
-    /// The range of the least cost: both ends together first, then each on its own.
-    fn best(&self, whole: Range, cost: impl Fn(Range) -> f64) -> Range {
-        let factors = || (0..CANDIDATES).map(|step| (step as f64).mul_add(-STEP, 1.0));
-        let least = |ranges: &mut dyn Iterator<Item = Range>| {
-            ranges
-                .map(|range| (cost(range), range))
-                .min_by(|a, b| a.0.total_cmp(&b.0))
-                .map_or(whole, |best| best.1)
-        };
-        let both = least(&mut factors().map(|f| Range { low: whole.low * f, high: whole.high * f }));
-        let low = least(&mut factors().map(|f| Range { low: whole.low * f, ..both }));
-        least(&mut factors().map(|f| Range { high: whole.high * f, ..low }))
     }
 
     /// Sum of squared errors: a step's variance (step²/12) inside of the range, the distance to it outside.
@@ -156,6 +142,20 @@ impl Observer {
         }
         sum
     }
+}
+
+/// The range of the least cost: both ends together first, then each on its own.
+fn best(whole: Range, cost: impl Fn(Range) -> f64) -> Range {
+    let factors = || (0..CANDIDATES).map(|step| (step as f64).mul_add(-STEP, 1.0));
+    let least = |ranges: &mut dyn Iterator<Item = Range>| {
+        ranges
+            .map(|range| (cost(range), range))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+            .map_or(whole, |best| best.1)
+    };
+    let both = least(&mut factors().map(|f| Range { low: whole.low * f, high: whole.high * f }));
+    let low = least(&mut factors().map(|f| Range { low: whole.low * f, ..both }));
+    least(&mut factors().map(|f| Range { high: whole.high * f, ..low }))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn pictures(folder: &Path, count: usize) {
         let file = std::fs::File::create(folder.join(format!("{number:03}.png"))).unwrap();
         let mut encoder = png::Encoder::new(file, 16, 16);
         encoder.set_color(png::ColorType::Rgb);
-        let pixels: Vec<u8> = (0..768).map(|n| ((n * 37 + number * 101) * 7919 >> 4) as u8).collect();
+        let pixels: Vec<u8> = (0..768).map(|n| (((n * 37 + number * 101) * 7919) >> 4) as u8).collect();
         encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
     }
 }
