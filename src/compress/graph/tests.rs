@@ -48,6 +48,21 @@ fn a_cut_off_file_is_refused_wherever_it_is_cut() {
 }
 
 #[test]
+fn a_damaged_file_is_read_or_refused() {
+    let bytes = build::small().encode_to_vec();
+    for place in 0..bytes.len() {
+        for flip in [0x01, 0x80, 0xff] {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= flip;
+            if let Ok(mut model) = Model::from_bytes(&damaged, Path::new("m.onnx"), String::new()) {
+                let _ = model.graph_mut().sort();
+                let _ = model.graph().initializer.iter().map(TensorProto::f32_values).count();
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_no_model_is_named() {
     for bytes in [&b"some text that is no model at all"[..], &[0xff; 64], b"\x89PNG\r\n\x1a\n0000", &[0; 40]]
     {

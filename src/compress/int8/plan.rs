@@ -67,7 +67,10 @@ pub(super) fn data_inputs(node: &NodeProto, role: Role) -> &[String] {
 fn candidate(graph: &GraphProto, index: &Index, node: &NodeProto) -> Role {
     let constant = |position: usize| {
         let name = node.input.get(position)?;
-        graph.initializer.get(index.initialiser(name)?).filter(|tensor| tensor.is_f32())
+        graph
+            .initializer
+            .get(index.initialiser(name)?)
+            .filter(|tensor| tensor.is_f32() && tensor.dims.iter().all(|side| *side > 0))
     };
     let absent = |position: usize| node.input.get(position).is_none_or(String::is_empty);
     let int = |name: &str, default: i64| node.attribute(name).map_or(default, AttributeProto::i);
