@@ -1,6 +1,7 @@
 //! One subcommand, one file.
 
 mod bag;
+mod compress;
 mod corrupt;
 mod detect;
 mod evaluate;
@@ -34,6 +35,8 @@ enum Command {
     Corrupt(corrupt::Args),
     /// Measure accuracy on a labelled dataset, under corruptions, and compare models.
     Evaluate(evaluate::Args),
+    /// Make a smaller, faster variant of a model.
+    Compress(compress::Args),
     /// Run the pipeline on a recording.
     Replay(replay::Args),
     /// Look into a model.
@@ -101,6 +104,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Evaluate(args) => {
             log_to_stderr();
             evaluate::run(&args)
+        }
+        Command::Compress(args) => {
+            log_to_stderr();
+            compress::run(&args)
         }
         Command::Replay(args) => {
             log_to_stderr();

@@ -44,9 +44,32 @@ pub struct ModelManifest {
     pub thresholds: ThresholdSpec,
     /// What it knows.
     pub classes: ClassSpec,
+    /// How the model was made from another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<CompressionSpec>,
     /// The manifest's own file; other files are relative to its folder.
     #[serde(skip)]
     path: PathBuf,
+}
+
+/// How a model was made from another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompressionSpec {
+    /// Name of the model it was made from.
+    pub base: String,
+    /// SHA-256 of that model's ONNX file.
+    pub base_sha256: String,
+    /// What was done, such as `int8 minmax uint8`.
+    pub method: String,
+    /// Number of images that it was calibrated on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration_images: Option<usize>,
+    /// SHA-256 over those images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration_sha256: Option<String>,
+    /// Version of Roadproof that did it.
+    pub tool_version: String,
 }
 
 /// The model's input tensor and how an image becomes one.

@@ -29,6 +29,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "decoder",
             "thresholds",
             "classes",
+            "compression",
         ],
     ),
     (
@@ -42,6 +43,10 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("decoder.outputs", &["scores", "boxes", "predictions"]),
     ("thresholds", &["score", "nms_iou", "max_detections", "low_score"]),
     ("classes", &["names", "file"]),
+    (
+        "compression",
+        &["base", "base_sha256", "method", "calibration_images", "calibration_sha256", "tool_version"],
+    ),
 ];
 
 pub(super) fn load(path: &Path) -> Result<ModelManifest, DetectorError> {

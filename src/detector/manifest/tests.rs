@@ -269,3 +269,15 @@ proptest! {
         let _ = parse(&lines.join("\n"));
     }
 }
+
+#[test]
+fn a_compressed_model_tells_its_base() {
+    let table = "[compression]\nbase = \"big\"\nbase_sha256 = \"00\"\nmethod = \"int8\"\ncalibration_images = 9\n\
+                 calibration_sha256 = \"11\"\ntool_version = \"0.1.0\"\n";
+    let manifest = parse(&format!("{GOOD}\n{table}")).unwrap();
+    let compression = manifest.compression.clone().unwrap();
+    assert_eq!((compression.base.as_str(), compression.calibration_images), ("big", Some(9)));
+    assert_eq!(parse(&toml::to_string(&manifest).unwrap()).unwrap(), manifest);
+    let found = complaint(&format!("{GOOD}\n{}", table.replace("method", "methode")));
+    assert!(found.message.contains("did you mean `method`"), "{found:?}");
+}

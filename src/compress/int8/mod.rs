@@ -1,0 +1,204 @@
+//! Quantisation after training to 8 bits: weights int8 by channel, activations uint8, calibrated on images.
+//!
+//! The result is the same graph in ONNX's QDQ form: `QuantizeLinear` and `DequantizeLinear` around what computes in
+//! integers, which ONNX Runtime fuses into integer kernels. Scales follow Jacob et al., "Quantization and Training of
+//! Neural Networks for Efficient Integer-Arithmetic-Only Inference" (CVPR 2018).
+
+mod calibrate;
+mod observe;
+mod plan;
+mod rewrite;
+mod scale;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use super::graph::{Index, Model, node_name};
+use super::{CalibrationImages, CompressError};
+use crate::detector::manifest::InputSpec;
+use plan::{Plan, Role};
+use scale::Weights;
+
+/// The oldest operators that quantise by channel.
+const MIN_OPSET: i64 = 13;
+
+/// How much of an activation's range is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Method {
+    /// Everything that calibration saw.
+    MinMax,
+    /// So many percent of the values; of the rest half at each end is cut off.
+    Percentile(f64),
+    /// The range of the least mean squared error.
+    Mse,
+    /// The range of the least Kullback-Leibler divergence.
+    Entropy,
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MinMax => f.write_str("minmax"),
+            Self::Percentile(share) => write!(f, "percentile {share}"),
+            Self::Mse => f.write_str("mse"),
+            Self::Entropy => f.write_str("entropy"),
+        }
+    }
+}
+
+/// The integers that activations become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activations {
+    /// 0..=255 with a zero point: what ONNX Runtime's CPU kernels are fastest with.
+    #[default]
+    Uint8,
+    /// -128..=127, zero at 0, biases in float: what TensorRT asks for.
+    Int8,
+}
+
+/// What to quantise, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// How ranges are chosen.
+    pub method: Method,
+    /// What activations become.
+    pub activations: Activations,
+    /// Names of nodes that stay in float.
+    pub exclude: Vec<String>,
+    /// So many more stay in float: those whose weights suffer most, by the ratio of signal to rounding error.
+    pub exclude_worst: usize,
+}
+
+/// How far quantisation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The float model is run on images.
+    Calibrating {
+        /// Runs done.
+        done: usize,
+        /// Runs in all.
+        total: usize,
+    },
+}
+
+/// A node whose weights were quantised.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct QuantisedNode {
+    /// Its name.
+    pub name: String,
+    /// Its operator.
+    pub operator: String,
+    /// Number of weights.
+    pub weights: usize,
+    /// Number of scales.
+    pub channels: usize,
+    /// Power of the weights over that of their rounding errors, dB.
+    pub sqnr_db: f64,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Nodes with quantised weights, in the graph's order.
+    pub nodes: Vec<QuantisedNode>,
+    /// Names of further nodes that compute in integers.
+    pub through: Vec<String>,
+    /// Names of nodes that stay in float.
+    pub float: Vec<String>,
+    /// Number of activations that are quantised.
+    pub tensors: usize,
+}
+
+/// Quantises a model. `input` is its manifest's, so that calibration sees images as the detector does.
+///
+/// # Errors
+/// [`CompressError`]: an old opset, a node that does not exist, nothing to quantise, an image that cannot be used, a
+/// model that ONNX Runtime refuses or that puts out values that are not finite.
+pub fn quantise(
+    model: &Model,
+    input: &InputSpec,
+    images: &CalibrationImages,
+    options: &Options,
+    progress: &mut dyn FnMut(Step),
+) -> Result<(Model, Report), CompressError> {
+    if model.opset() < MIN_OPSET {
+        return Err(CompressError::Opset { path: model.path().to_owned(), found: model.opset() });
+    }
+    let mut model = model.clone();
+    model.graph_mut().sort()?;
+    let index = Index::new(model.graph());
+    let mut excluded = excluded(&model, &options.exclude)?;
+    if options.exclude_worst > 0 {
+        let worst = worst(&model, &index, &excluded, options.exclude_worst)?;
+        excluded.extend(worst);
+    }
+    let (plan, ranges) = loop {
+        let plan = Plan::new(model.graph(), &index, &excluded);
+        if !plan.roles.contains(&Role::Core) {
+            return Err(CompressError::NothingToQuantise { path: model.path().to_owned() });
+        }
+        let ranges = calibrate::ranges(&model, &plan, input, images, options.method, progress)?;
+        // what turns out not to be float32 (sizes, indices) stays as it is
+        let missing = |tensor: &str| index.initialiser(tensor).is_none() && !ranges.contains_key(tensor);
+        let roots = plan.tensors.iter().map(|(_, root)| root.as_str());
+        let other: HashSet<&str> = roots.filter(|root| missing(root)).collect();
+        if other.is_empty() {
+            break (plan, ranges);
+        }
+        let touched = model.graph().node.iter().filter(|node| {
+            node.input.iter().chain(&node.output).any(|tensor| other.contains(tensor.as_str()))
+        });
+        excluded.extend(touched.map(|node| node_name(node).to_owned()));
+    };
+
+    let names = |wanted: &[Role]| -> Vec<String> {
+        let nodes = model.graph().node.iter().zip(&plan.roles);
+        nodes.filter(|(_, role)| wanted.contains(role)).map(|(node, _)| node_name(node).to_owned()).collect()
+    };
+    let through = names(&[Role::SameRange, Role::OwnRange, Role::Cut]);
+    let float = names(&[Role::Float]);
+    let nodes = rewrite::rewrite(model.graph_mut(), &plan, &ranges, options.activations)?;
+    model.set_producer("roadproof", env!("CARGO_PKG_VERSION"));
+    Ok((model, Report { nodes, through, float, tensors: plan.tensors.len() }))
+}
+
+/// The nodes whose weights have the lowest ratio of signal to rounding error.
+fn worst(
+    model: &Model,
+    index: &Index,
+    excluded: &HashSet<String>,
+    count: usize,
+) -> Result<Vec<String>, CompressError> {
+    let graph = model.graph();
+    let plan = Plan::new(graph, index, excluded);
+    let mut nodes = Vec::new();
+    for (node, _) in graph.node.iter().zip(&plan.roles).filter(|(_, role)| **role == Role::Core) {
+        let number = node.input.get(1).and_then(|weight| index.initialiser(weight));
+        if let Some(weight) = number.and_then(|number| graph.initializer.get(number)) {
+            let weights =
+                Weights::new(&weight.f32_values()?, &weight.dims, rewrite::channel_axis(node), None);
+            nodes.push((weights.sqnr_db, node_name(node).to_owned()));
+        }
+    }
+    nodes.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(nodes.into_iter().take(count).map(|(_, name)| name).collect())
+}
+
+fn excluded(model: &Model, names: &[String]) -> Result<HashSet<String>, CompressError> {
+    let known: Vec<&str> = model.graph().node.iter().map(node_name).collect();
+    for name in names {
+        if !known.contains(&name.as_str()) {
+            let similar = known.iter().map(|known| (strsim::jaro_winkler(known, name), *known));
+            let nearest = similar.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|near| near.0 > 0.8);
+            return Err(CompressError::UnknownNode {
+                name: name.clone(),
+                nearest: nearest.map(|near| near.1.to_owned()),
+            });
+        }
+    }
+    Ok(names.iter().cloned().collect())
+}

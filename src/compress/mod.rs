@@ -1,0 +1,13 @@
+//! Compression: smaller and faster variants of a model, made from its ONNX file.
+//!
+//! [`graph`] loads, edits and saves ONNX; [`int8`] quantises after training. What is there and what is not:
+//! `docs/compression.md`.
+#![allow(clippy::doc_markdown, reason = "the names of models and products are no code")]
+
+mod error;
+pub mod graph;
+mod images;
+pub mod int8;
+
+pub use error::CompressError;
+pub use images::CalibrationImages;
