@@ -5,15 +5,29 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::CompressError;
+use crate::corruption::{Corruptor, CorruptorOptions, FrameKey, Picture, Step};
 use crate::data::dataset::Dataset;
 use crate::detector::manifest::InputSpec;
 use crate::detector::preprocess::Preprocessor;
 use crate::image::{CompressedDecoder, DecodeLimits};
 
 /// Images that a model is calibrated on; labels do not matter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CalibrationImages {
     paths: Vec<PathBuf>,
+    steps: Vec<Step>,
+    seed: u64,
+}
+
+/// One image, as it is or corrupted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CalibrationImage<'a> {
+    /// Its file.
+    pub path: &'a Path,
+    /// Its place among the files.
+    pub index: usize,
+    /// What is done to it.
+    pub step: Option<Step>,
 }
 
 impl CalibrationImages {
@@ -37,7 +51,48 @@ impl CalibrationImages {
             let count = paths.len();
             paths = (0..limit).filter_map(|index| paths.get(index * count / limit).cloned()).collect();
         }
-        Ok(Self { paths })
+        Ok(Self { paths, steps: Vec::new(), seed: 0 })
+    }
+
+    /// The same, and each image under one of `steps` beside it, in turn. Ranges and weights that were only fitted to
+    /// clean images can clip what noise makes of them.
+    #[must_use]
+    pub fn with_corruptions(self, steps: Vec<Step>, seed: u64) -> Self {
+        Self { steps, seed, ..self }
+    }
+
+    /// What is calibrated on: every file as it is, and where there are corruptions each again under one of them.
+    pub fn iter(&self) -> impl Iterator<Item = CalibrationImage<'_>> {
+        let paths = || self.paths.iter().map(PathBuf::as_path).enumerate();
+        let clean = paths().map(|(index, path)| CalibrationImage { path, index, step: None });
+        let step = |index: usize| self.steps.get(index % self.steps.len().max(1)).copied();
+        let corrupted = paths().filter_map(move |(index, path)| {
+            step(index).map(|step| CalibrationImage { path, index, step: Some(step) })
+        });
+        clean.chain(corrupted)
+    }
+
+    /// At most `limit` of [`iter`](Self::iter), evenly taken.
+    pub fn evenly(&self, limit: usize) -> impl Iterator<Item = CalibrationImage<'_>> {
+        let count = self.count();
+        let limit = limit.min(count);
+        // the k-th of `limit` is number k * count / limit
+        let taken = move |number: usize| {
+            number == 0 || number * limit / count.max(1) != (number - 1) * limit / count.max(1)
+        };
+        self.iter().enumerate().filter(move |(number, _)| limit > 0 && taken(*number)).map(|(_, image)| image)
+    }
+
+    /// How many [`iter`](Self::iter) gives.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.paths.len() * if self.steps.is_empty() { 1 } else { 2 }
+    }
+
+    /// The corruptions.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// Their files.
@@ -88,21 +143,42 @@ fn read(path: &Path) -> Result<Vec<u8>, CompressError> {
 pub(super) struct Loader {
     decoder: CompressedDecoder,
     preprocessor: Preprocessor,
+    corruptor: Corruptor,
+    picture: Picture,
 }
 
 impl Loader {
-    pub(super) fn new(input: &InputSpec) -> Self {
-        let limits = DecodeLimits::default();
-        Self { decoder: CompressedDecoder::new(limits), preprocessor: Preprocessor::new(input) }
+    pub(super) fn new(input: &InputSpec, images: &CalibrationImages) -> Self {
+        let options = CorruptorOptions { seed: images.seed, ..CorruptorOptions::default() };
+        Self {
+            decoder: CompressedDecoder::new(DecodeLimits::default()),
+            preprocessor: Preprocessor::new(input),
+            corruptor: Corruptor::new(options),
+            picture: Picture::default(),
+        }
     }
 
     /// Fills `tensor`, the same from call to call.
-    pub(super) fn load(&mut self, path: &Path, tensor: &mut [f32]) -> Result<(), CompressError> {
-        let bytes = read(path)?;
-        let pixels = self
-            .decoder
-            .decode("", &bytes)
-            .map_err(|error| CompressError::Image { path: path.to_owned(), problem: error.to_string() })?;
+    pub(super) fn load(
+        &mut self,
+        image: CalibrationImage<'_>,
+        tensor: &mut [f32],
+    ) -> Result<(), CompressError> {
+        let wrong = |problem: String| CompressError::Image { path: image.path.to_owned(), problem };
+        let bytes = read(image.path)?;
+        let pixels = self.decoder.decode("", &bytes).map_err(|error| wrong(error.to_string()))?;
+        let Some(step) = image.step else {
+            self.preprocessor.run(&pixels, tensor)?;
+            return Ok(());
+        };
+        let key = FrameKey { camera: 0, index: image.index as u64, stamp_ns: 0 };
+        self.picture.assign(&pixels).map_err(|error| wrong(error.to_string()))?;
+        // corruptions of the stream drop frames; on a single image the picture stays as it is
+        let _ = self
+            .corruptor
+            .corrupt(&mut self.picture, &[step], key)
+            .map_err(|error| wrong(error.to_string()))?;
+        let pixels = self.picture.view().map_err(|error| wrong(error.to_string()))?;
         self.preprocessor.run(&pixels, tensor)?;
         Ok(())
     }

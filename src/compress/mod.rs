@@ -5,9 +5,14 @@
 #![allow(clippy::doc_markdown, reason = "the names of models and products are no code")]
 
 mod error;
+mod fidelity;
 pub mod graph;
 mod images;
 pub mod int8;
+mod runner;
+mod shapes;
 
 pub use error::CompressError;
-pub use images::CalibrationImages;
+pub use fidelity::Reference;
+pub use images::{CalibrationImage, CalibrationImages};
+pub use shapes::{Shape, Shapes};

@@ -17,7 +17,7 @@ mod normalise;
 pub mod preprocess;
 pub(crate) mod probe;
 mod provider;
-mod session;
+pub(crate) mod session;
 mod thresholds;
 
 #[cfg(test)]

@@ -1,33 +1,48 @@
 //! A model run for the sake of its inner tensors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::manifest::InputSpec;
+use ort::session::Session;
+use ort::value::{DynValue, Tensor};
+
 use super::session::{self, SessionOptions};
 use super::{DetectorError, library};
-use ort::session::Session;
-use ort::value::Tensor;
+
+/// The elements of a tensor, in row-major order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Values<'a> {
+    F32(&'a [f32]),
+    I64(&'a [i64]),
+    I32(&'a [i32]),
+    U8(&'a [u8]),
+    I8(&'a [i8]),
+    Bool(&'a [bool]),
+    /// Of a type that nothing here computes with (half and double precision, text).
+    Other,
+}
 
 /// A session on the CPU that gives every output, by name.
 pub(crate) struct Probe {
     session: Session,
     tensor: Tensor<f32>,
     names: Vec<String>,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 impl Probe {
-    /// Opens the model; its one input is as the manifest says.
-    pub(crate) fn open(path: &Path, input: &InputSpec) -> Result<Self, DetectorError> {
+    /// Opens a model in memory; its one input is float32 of `shape`. `path` is for messages.
+    pub(crate) fn open(bytes: &[u8], shape: &[i64], path: &Path) -> Result<Self, DetectorError> {
         let refused = |message: String| DetectorError::Session { path: path.to_owned(), message };
         let runtime = library::runtime()?;
         let options = SessionOptions { intra_op_threads: 0, ..SessionOptions::default() };
         let mut builder = session::configured(&runtime, &options).map_err(refused)?;
-        let session = builder.commit_from_file(path).map_err(|error| refused(error.message().to_owned()))?;
-        let shape = session::input_shape(input);
-        session::check_input(session.inputs(), &shape, path)?;
-        let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
-        let tensor = Tensor::from_array((shape.to_vec(), vec![0f32; count]))
+        let session =
+            builder.commit_from_memory(bytes).map_err(|error| refused(error.message().to_owned()))?;
+        session::check_input(session.inputs(), shape, path)?;
+        let count = shape.iter().try_fold(1usize, |product, side| {
+            usize::try_from(*side).ok().and_then(|side| product.checked_mul(side))
+        });
+        let tensor = Tensor::from_array((shape.to_vec(), vec![0f32; count.unwrap_or(0)]))
             .map_err(|error| refused(error.to_string()))?;
         let names = session.outputs().iter().map(|output| output.name().to_owned()).collect();
         Ok(Self { session, tensor, names, path: path.to_owned() })
@@ -38,18 +53,42 @@ impl Probe {
         self.tensor.extract_tensor_mut().1
     }
 
-    /// Runs the model; `read` gets every output that is float32, one after the other.
-    pub(crate) fn run(&mut self, mut read: impl FnMut(&str, &[f32])) -> Result<(), DetectorError> {
+    /// Runs the model; `read` gets the name, shape and values of every output, one after the other.
+    pub(crate) fn run(
+        &mut self,
+        mut read: impl FnMut(&str, &[i64], Values<'_>),
+    ) -> Result<(), DetectorError> {
         let outputs = self.session.run(ort::inputs![&self.tensor]).map_err(|error| {
             DetectorError::Inference { name: self.path.display().to_string(), message: error.to_string() }
         })?;
         for name in &self.names {
-            if let Some(Ok((_, data))) =
-                outputs.get(name).map(ort::value::DynValue::try_extract_tensor::<f32>)
-            {
-                read(name, data);
+            if let Some(value) = outputs.get(name) {
+                let (shape, values) = extract(value);
+                read(name, shape, values);
             }
         }
         Ok(())
     }
+}
+
+fn extract(value: &DynValue) -> (&[i64], Values<'_>) {
+    if let Ok((shape, data)) = value.try_extract_tensor::<f32>() {
+        return (shape, Values::F32(data));
+    }
+    if let Ok((shape, data)) = value.try_extract_tensor::<i64>() {
+        return (shape, Values::I64(data));
+    }
+    if let Ok((shape, data)) = value.try_extract_tensor::<i32>() {
+        return (shape, Values::I32(data));
+    }
+    if let Ok((shape, data)) = value.try_extract_tensor::<u8>() {
+        return (shape, Values::U8(data));
+    }
+    if let Ok((shape, data)) = value.try_extract_tensor::<i8>() {
+        return (shape, Values::I8(data));
+    }
+    if let Ok((shape, data)) = value.try_extract_tensor::<bool>() {
+        return (shape, Values::Bool(data));
+    }
+    (value.shape(), Values::Other)
 }

@@ -258,7 +258,7 @@ fn explain(code: ort::ErrorCode, message: &str) -> String {
     format!("{}{hint}", message.trim())
 }
 
-pub(super) fn input_shape(input: &InputSpec) -> [i64; 4] {
+pub(crate) fn input_shape(input: &InputSpec) -> [i64; 4] {
     let (width, height) = (i64::from(input.width), i64::from(input.height));
     match input.layout {
         Layout::Nchw => [1, 3, height, width],
@@ -267,7 +267,7 @@ pub(super) fn input_shape(input: &InputSpec) -> [i64; 4] {
 }
 
 /// The model has one float32 input, and each of its dimensions is free or as in the manifest.
-pub(super) fn check_input(inputs: &[Outlet], shape: &[i64; 4], path: &Path) -> Result<(), DetectorError> {
+pub(super) fn check_input(inputs: &[Outlet], shape: &[i64], path: &Path) -> Result<(), DetectorError> {
     let fits = |found: &[i64]| {
         found.len() == shape.len()
             && found.iter().zip(shape).all(|(found, wanted)| *found < 0 || found == wanted)

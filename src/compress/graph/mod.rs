@@ -149,6 +149,24 @@ impl Model {
         Ok(bytes)
     }
 
+    /// The fixed shape of the model's one input that is no constant.
+    ///
+    /// # Errors
+    /// [`GraphError::Model`]: it has none or several, or a side of it is free.
+    pub fn input_shape(&self) -> Result<Vec<i64>, GraphError> {
+        let constant = |name: &str| self.graph.initializer.iter().any(|tensor| tensor.name() == name);
+        let given: Vec<&ValueInfo> =
+            self.graph.input.iter().filter(|value| !constant(value.name())).collect();
+        match given.as_slice() {
+            [only] => self.static_shape(only),
+            several => Err(GraphError::Model {
+                path: self.path.clone(),
+                expected: "one input".to_owned(),
+                found: several.len().to_string(),
+            }),
+        }
+    }
+
     /// The shape of a tensor that the model declares, if every side is fixed.
     ///
     /// # Errors

@@ -1,0 +1,51 @@
+//! A model run on images for the sake of its inner tensors.
+
+use std::collections::HashSet;
+
+use super::CompressError;
+use super::graph::Model;
+use super::graph::proto::ValueInfo;
+use crate::detector::probe::{Probe, Values};
+
+/// Runs as much of a model as some of its tensors need.
+pub(super) struct Runner {
+    probe: Probe,
+}
+
+impl Runner {
+    /// For these tensors of the model; those that are inputs or constants are left out. `shape` is the input's.
+    pub(super) fn new<'a>(
+        model: &Model,
+        shape: &[i64],
+        tensors: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, CompressError> {
+        let mut part = model.clone();
+        let graph = part.graph_mut();
+        let mut known: HashSet<String> =
+            graph.initializer.iter().map(|tensor| tensor.name().to_owned()).collect();
+        known.extend(graph.input.iter().map(|value| value.name().to_owned()));
+        let described: Vec<ValueInfo> =
+            graph.output.drain(..).chain(graph.value_info.iter().cloned()).collect();
+        for tensor in tensors {
+            if !known.insert(tensor.to_owned()) {
+                continue;
+            }
+            // ONNX Runtime infers the types of outputs that have only a name
+            let bare = || ValueInfo { name: Some(tensor.to_owned()), ..ValueInfo::default() };
+            let value = described.iter().find(|value| value.name() == tensor).cloned();
+            graph.output.push(value.unwrap_or_else(bare));
+        }
+        graph.remove_dead();
+        Ok(Self { probe: Probe::open(&part.to_bytes(), shape, model.path())? })
+    }
+
+    /// The elements of the model's input.
+    pub(super) fn input_mut(&mut self) -> &mut [f32] {
+        self.probe.input_mut()
+    }
+
+    /// Runs the model on what [`input_mut`](Self::input_mut) holds; `read` gets name, shape and values of each tensor.
+    pub(super) fn run(&mut self, read: impl FnMut(&str, &[i64], Values<'_>)) -> Result<(), CompressError> {
+        Ok(self.probe.run(read)?)
+    }
+}
