@@ -4,15 +4,33 @@
 //! `docs/compression.md`.
 #![allow(clippy::doc_markdown, reason = "the names of models and products are no code")]
 
+pub mod channels;
 mod error;
 mod fidelity;
+pub mod fp16;
 pub mod graph;
 mod images;
 pub mod int8;
+pub mod reconstruct;
 mod runner;
 mod shapes;
+pub mod sparse;
+
+#[cfg(test)]
+mod testing;
 
 pub use error::CompressError;
 pub use fidelity::Reference;
 pub use images::{CalibrationImage, CalibrationImages};
 pub use shapes::{Shape, Shapes};
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done, such as `calibration`.
+    pub what: &'static str,
+    /// Runs done.
+    pub done: usize,
+    /// Runs in all.
+    pub total: usize,
+}

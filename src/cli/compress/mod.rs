@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use roadproof::compress::CalibrationImages;
+use roadproof::compress::Progress;
 use roadproof::compress::graph::{Model, write_whole};
-use roadproof::compress::int8::{self, Activations, Method, Options, Report, Step};
+use roadproof::compress::int8::{self, Activations, Calibration, Options, Report};
 use roadproof::detector::ModelManifest;
 use roadproof::detector::manifest::CompressionSpec;
 use serde_json::json;
@@ -18,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   roadproof compress models/nanodet-g.toml --int8 --calibrate coco128/ -o compressed/
-  roadproof compress model.toml --int8 --calibrate frames/ --method percentile --exclude conv_0 -o out/ --name model-int8
+  roadproof compress model.toml --int8 --calibrate frames/ --calibration percentile --exclude conv_0 -o out/ --name model-int8
   roadproof evaluate coco128/ -m models/nanodet-g.toml -m compressed/nanodet-g-int8.toml")]
 pub(crate) struct Args {
     /// Model manifest.
@@ -33,9 +34,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 128)]
     calibration_images: usize,
     /// How much of an activation's range is kept.
-    #[arg(long, value_enum, default_value_t = MethodName::Minmax)]
-    method: MethodName,
-    /// Of --method percentile: percent of the values that are kept.
+    #[arg(long, value_enum, default_value_t = CalibrationName::Minmax)]
+    calibration: CalibrationName,
+    /// Of --calibration percentile: percent of the values that are kept.
     #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
     percentile: f64,
     /// Integers of the activations: uint8 for ONNX Runtime's CPU, int8 (symmetric) for TensorRT.
@@ -59,7 +60,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum MethodName {
+enum CalibrationName {
     /// Everything that calibration saw.
     Minmax,
     /// All but the rarest values.
@@ -102,7 +103,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} calibration runs, {eta} left")?);
     let (quantised, report) =
-        int8::quantise(&model, &base.input, &images, &options, &mut |Step::Calibrating { done, total }| {
+        int8::quantise(&model, &base.input, &images, &options, &mut |Progress { done, total, .. }| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         })?;
@@ -146,12 +147,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn options(args: &Args) -> Options {
     Options {
-        method: match args.method {
-            MethodName::Minmax => Method::MinMax,
-            MethodName::Percentile => Method::Percentile(args.percentile),
-            MethodName::Mse => Method::Mse,
-            MethodName::Entropy => Method::Entropy,
+        calibration: match args.calibration {
+            CalibrationName::Minmax => Calibration::Minmax,
+            CalibrationName::Percentile => Calibration::Percentile,
+            CalibrationName::Mse => Calibration::Mse,
+            CalibrationName::Entropy => Calibration::Entropy,
         },
+        percentile: args.percentile,
         activations: match args.activations {
             ActivationName::Uint8 => Activations::Uint8,
             ActivationName::Int8 => Activations::Int8,
@@ -179,14 +181,10 @@ fn manifest(
     manifest.sha256 = Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect());
     // the names are in the manifest after loading; their file lies elsewhere
     manifest.classes.file = None;
-    let activations = match options.activations {
-        Activations::Uint8 => "uint8",
-        Activations::Int8 => "int8",
-    };
     manifest.compression = Some(CompressionSpec {
         base: base.name.clone(),
         base_sha256: model.sha256().to_owned(),
-        method: format!("int8 weights, {activations} activations, {}", options.method),
+        method: format!("int8 weights, {} activations, {}", options.activations, options.calibration),
         calibration_images: Some(images.paths().len()),
         calibration_sha256: Some(images.sha256()?),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),

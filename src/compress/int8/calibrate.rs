@@ -5,12 +5,12 @@ use std::path::Path;
 
 use super::observe::{Observer, Range};
 use super::plan::Plan;
-use super::{Method, Step};
+use super::{Calibration, Options};
 use crate::compress::graph::Model;
 use crate::compress::graph::proto::ValueInfo;
 use crate::compress::images::Loader;
 use crate::compress::runner::Runner;
-use crate::compress::{CalibrationImages, CompressError};
+use crate::compress::{CalibrationImages, CompressError, Progress};
 use crate::detector::manifest::InputSpec;
 use crate::detector::probe::Values;
 use crate::detector::session::input_shape;
@@ -25,14 +25,14 @@ pub(super) fn ranges(
     plan: &Plan,
     input: &InputSpec,
     images: &CalibrationImages,
-    method: Method,
-    progress: &mut dyn FnMut(Step),
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Ranges, CompressError> {
     let inputs: HashSet<&str> = model.graph().input.iter().map(ValueInfo::name).collect();
     let roots = plan.tensors.iter().map(|(_, root)| root.as_str());
     let mut runner = Runner::new(model, &input_shape(input), roots)?;
     let mut loader = Loader::new(input, images);
-    let passes = if method == Method::MinMax { 1 } else { 2 };
+    let passes = if options.calibration == Calibration::Minmax { 1 } else { 2 };
     let total = passes * images.count();
     let mut observers: HashMap<String, Observer> = HashMap::new();
     let mut done = 0;
@@ -64,10 +64,10 @@ pub(super) fn ranges(
                 return Err(failure);
             }
             done += 1;
-            progress(Step::Calibrating { done, total });
+            progress(Progress { what: "calibration", done, total });
         }
     }
-    Ok(observers.into_iter().map(|(name, observer)| (name, observer.range(method))).collect())
+    Ok(observers.into_iter().map(|(name, observer)| (name, observer.range(options))).collect())
 }
 
 fn not_finite(tensor: &str, found: f32, image: &Path) -> CompressError {

@@ -15,10 +15,10 @@ mod tests;
 
 use std::collections::HashSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::graph::{Index, Model, node_name};
-use super::{CalibrationImages, CompressError};
+use super::{CalibrationImages, CompressError, Progress};
 use crate::detector::manifest::InputSpec;
 use plan::{Plan, Role};
 use scale::Weights;
@@ -27,31 +27,34 @@ use scale::Weights;
 const MIN_OPSET: i64 = 13;
 
 /// How much of an activation's range is kept.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Method {
-    /// Everything that calibration saw.
-    MinMax,
-    /// So many percent of the values; of the rest half at each end is cut off.
-    Percentile(f64),
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Calibration {
+    /// Everything that was seen.
+    #[default]
+    Minmax,
+    /// [`Options::percentile`] percent of the values; of the rest half at each end is cut off.
+    Percentile,
     /// The range of the least mean squared error.
     Mse,
     /// The range of the least Kullback-Leibler divergence.
     Entropy,
 }
 
-impl std::fmt::Display for Method {
+impl std::fmt::Display for Calibration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::MinMax => f.write_str("minmax"),
-            Self::Percentile(share) => write!(f, "percentile {share}"),
-            Self::Mse => f.write_str("mse"),
-            Self::Entropy => f.write_str("entropy"),
-        }
+        f.write_str(match self {
+            Self::Minmax => "minmax",
+            Self::Percentile => "percentile",
+            Self::Mse => "mse",
+            Self::Entropy => "entropy",
+        })
     }
 }
 
 /// The integers that activations become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Activations {
     /// 0..=255 with a zero point: what ONNX Runtime's CPU kernels are fastest with.
     #[default]
@@ -60,11 +63,23 @@ pub enum Activations {
     Int8,
 }
 
+impl std::fmt::Display for Activations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Uint8 => "uint8",
+            Self::Int8 => "int8",
+        })
+    }
+}
+
 /// What to quantise, and how.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Options {
     /// How ranges are chosen.
-    pub method: Method,
+    pub calibration: Calibration,
+    /// Of [`Calibration::Percentile`]: percent of the values that are kept, 50 to 100.
+    pub percentile: f64,
     /// What activations become.
     pub activations: Activations,
     /// Names of nodes that stay in float.
@@ -73,16 +88,16 @@ pub struct Options {
     pub exclude_worst: usize,
 }
 
-/// How far quantisation is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// The float model is run on images.
-    Calibrating {
-        /// Runs done.
-        done: usize,
-        /// Runs in all.
-        total: usize,
-    },
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            calibration: Calibration::default(),
+            percentile: 99.99,
+            activations: Activations::default(),
+            exclude: Vec::new(),
+            exclude_worst: 0,
+        }
+    }
 }
 
 /// A node whose weights were quantised.
@@ -123,7 +138,7 @@ pub fn quantise(
     input: &InputSpec,
     images: &CalibrationImages,
     options: &Options,
-    progress: &mut dyn FnMut(Step),
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<(Model, Report), CompressError> {
     if model.opset() < MIN_OPSET {
         return Err(CompressError::Opset { path: model.path().to_owned(), found: model.opset() });
@@ -141,7 +156,7 @@ pub fn quantise(
         if !plan.roles.contains(&Role::Core) {
             return Err(CompressError::NothingToQuantise { path: model.path().to_owned() });
         }
-        let ranges = calibrate::ranges(&model, &plan, input, images, options.method, progress)?;
+        let ranges = calibrate::ranges(&model, &plan, input, images, options, progress)?;
         // what turns out not to be float32 (sizes, indices) stays as it is
         let missing = |tensor: &str| index.initialiser(tensor).is_none() && !ranges.contains_key(tensor);
         let roots = plan.tensors.iter().map(|(_, root)| root.as_str());

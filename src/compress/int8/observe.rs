@@ -1,6 +1,6 @@
 //! The values of one tensor over all calibration images, and the range that is kept of them.
 
-use super::Method;
+use super::{Calibration, Options};
 
 /// Bins between the smallest and the largest value.
 const BINS: usize = 2048;
@@ -59,15 +59,20 @@ impl Observer {
         }
     }
 
+    /// Everything that was seen.
+    pub(super) fn whole(&self) -> Range {
+        Range { low: f64::from(self.low), high: f64::from(self.high) }
+    }
+
     /// The range that the method keeps.
-    pub(super) fn range(&self, method: Method) -> Range {
-        let whole = Range { low: f64::from(self.low), high: f64::from(self.high) };
-        match method {
+    pub(super) fn range(&self, options: &Options) -> Range {
+        let whole = self.whole();
+        match options.calibration {
             _ if self.bins.is_empty() || self.low >= self.high => whole,
-            Method::MinMax => whole,
-            Method::Percentile(share) => self.percentile(whole, share),
-            Method::Mse => best(whole, |range| self.squared_error(whole, range)),
-            Method::Entropy => best(whole, |range| self.divergence(whole, range)),
+            Calibration::Minmax => whole,
+            Calibration::Percentile => self.percentile(whole, options.percentile),
+            Calibration::Mse => best(whole, |range| self.squared_error(whole, range)),
+            Calibration::Entropy => best(whole, |range| self.divergence(whole, range)),
         }
     }
 
@@ -162,6 +167,10 @@ fn best(whole: Range, cost: impl Fn(Range) -> f64) -> Range {
 mod tests {
     use super::*;
 
+    fn of(calibration: Calibration) -> Options {
+        Options { calibration, ..Options::default() }
+    }
+
     fn observed(values: &[f32]) -> Observer {
         let mut observer = Observer::new();
         observer.extremes(values).unwrap();
@@ -179,15 +188,15 @@ mod tests {
 
     #[test]
     fn min_max_keeps_everything_and_zero() {
-        let range = observed(&[3.0, 5.0, 4.0]).range(Method::MinMax);
+        let range = observed(&[3.0, 5.0, 4.0]).range(&of(Calibration::Minmax));
         assert_eq!(range, Range { low: 0.0, high: 5.0 });
     }
 
     #[test]
     fn the_others_leave_an_outlier_out() {
         let observer = observed(&bell());
-        for method in [Method::Percentile(99.9), Method::Mse, Method::Entropy] {
-            let range = observer.range(method);
+        for method in [Calibration::Percentile, Calibration::Mse, Calibration::Entropy] {
+            let range = observer.range(&of(method));
             assert!(range.high < 15.0 && range.high > 0.5, "{method:?} {range:?}");
             assert!(range.low < -0.2, "{method:?} {range:?}");
         }
@@ -202,8 +211,8 @@ mod tests {
 
     #[test]
     fn a_constant_tensor_has_a_range() {
-        assert_eq!(observed(&[0.0; 9]).range(Method::Mse), Range { low: 0.0, high: 0.0 });
-        let range = observed(&[2.0; 9]).range(Method::Percentile(99.99));
+        assert_eq!(observed(&[0.0; 9]).range(&of(Calibration::Mse)), Range { low: 0.0, high: 0.0 });
+        let range = observed(&[2.0; 9]).range(&of(Calibration::Percentile));
         assert!(range.low == 0.0 && range.high >= 1.9, "{range:?}");
     }
 }

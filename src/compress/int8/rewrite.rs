@@ -6,7 +6,7 @@ use super::calibrate::Ranges;
 use super::observe::{Observer, Range};
 use super::plan::{Plan, Role};
 use super::scale::{Params, Weights, bias};
-use super::{Activations, Method, QuantisedNode};
+use super::{Activations, QuantisedNode};
 use crate::compress::graph::proto::{GraphProto, NodeProto, TensorProto};
 use crate::compress::graph::{GraphError, Index, Names, node_name};
 
@@ -108,7 +108,7 @@ impl Rewriter {
         if let Some(tensor) = self.index.initialiser(root).and_then(|number| graph.initializer.get(number)) {
             let mut observer = Observer::new();
             observer.extremes(&tensor.f32_values()?).map_err(|found| wrong(found.to_string()))?;
-            return Ok(observer.range(Method::MinMax));
+            return Ok(observer.whole());
         }
         ranges.get(root).copied().ok_or_else(|| wrong("none".to_owned()))
     }

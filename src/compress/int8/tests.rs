@@ -1,51 +1,10 @@
-use std::path::Path;
-
 use super::*;
 use crate::compress::graph::build;
 use crate::compress::graph::proto::{NodeProto, TensorProto};
-use crate::compress::images::Loader;
-use crate::detector::manifest::{Colour, Interpolation, Layout, Resize};
-use crate::detector::probe::Probe;
+use crate::compress::testing::{input, outputs, pictures};
 
-fn input() -> InputSpec {
-    InputSpec {
-        width: 16,
-        height: 16,
-        layout: Layout::Nchw,
-        colour: Colour::Rgb,
-        mean: [127.0; 3],
-        std: [64.0; 3],
-        resize: Resize::Stretch,
-        pad_value: 0,
-        interpolation: Interpolation::Linear,
-    }
-}
-
-/// A folder of noisy PNG files.
-fn pictures(folder: &Path, count: usize) {
-    for number in 0..count {
-        let file = std::fs::File::create(folder.join(format!("{number:03}.png"))).unwrap();
-        let mut encoder = png::Encoder::new(file, 16, 16);
-        encoder.set_color(png::ColorType::Rgb);
-        let pixels: Vec<u8> = (0..768).map(|n| (((n * 37 + number * 101) * 7919) >> 4) as u8).collect();
-        encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
-    }
-}
-
-fn options(method: Method) -> Options {
-    Options { method, activations: Activations::Uint8, exclude: Vec::new(), exclude_worst: 0 }
-}
-
-/// All outputs of a model on one picture.
-fn outputs(model: &Model, picture: &Path) -> Vec<(String, Vec<f32>)> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.onnx");
-    model.save(&path).unwrap();
-    let mut probe = Probe::open(&path, &input()).unwrap();
-    Loader::new(&input()).load(picture, probe.input_mut()).unwrap();
-    let mut found = Vec::new();
-    probe.run(|name, values| found.push((name.to_owned(), values.to_vec()))).unwrap();
-    found
+fn options(calibration: Calibration) -> Options {
+    Options { calibration, ..Options::default() }
 }
 
 fn operators(model: &Model, operator: &str) -> usize {
@@ -60,7 +19,7 @@ fn a_quantised_model_computes_nearly_the_same() {
     assert_eq!(images.paths().len(), 6);
     let model = build::model(&build::small());
     for activations in [Activations::Uint8, Activations::Int8] {
-        for method in [Method::MinMax, Method::Percentile(99.99), Method::Mse, Method::Entropy] {
+        for method in [Calibration::Minmax, Calibration::Percentile, Calibration::Mse, Calibration::Entropy] {
             let options = Options { activations, ..options(method) };
             let (small, report) = quantise(&model, &input(), &images, &options, &mut |_| ()).unwrap();
             assert_eq!(report.nodes.len(), 3);
@@ -88,7 +47,7 @@ fn excluded_nodes_stay_in_float() {
     pictures(folder.path(), 2);
     let images = CalibrationImages::open(folder.path(), None).unwrap();
     let model = build::model(&build::small());
-    let mut options = options(Method::MinMax);
+    let mut options = options(Calibration::Minmax);
     options.exclude = vec!["third".to_owned(), "first".to_owned()];
     let (small, report) = quantise(&model, &input(), &images, &options, &mut |_| ()).unwrap();
     assert_eq!(report.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), ["second"]);
@@ -109,7 +68,7 @@ fn the_worst_are_left_out() {
     let images = CalibrationImages::open(folder.path(), None).unwrap();
     let model = build::model(&build::small());
     let run = |exclude_worst| {
-        let options = Options { exclude_worst, ..options(Method::MinMax) };
+        let options = Options { exclude_worst, ..options(Calibration::Minmax) };
         quantise(&model, &input(), &images, &options, &mut |_| ()).unwrap().1.nodes
     };
     let all = run(0);
@@ -155,7 +114,8 @@ fn other_operators_are_quantised_too() {
     pictures(folder.path(), 4);
     let images = CalibrationImages::open(folder.path(), None).unwrap();
     let model = varied();
-    let (small, report) = quantise(&model, &input(), &images, &options(Method::MinMax), &mut |_| ()).unwrap();
+    let (small, report) =
+        quantise(&model, &input(), &images, &options(Calibration::Minmax), &mut |_| ()).unwrap();
     let names: Vec<&str> = report.nodes.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["first", "dense", "last"]);
     assert_eq!(report.through, ["gate", "silu", "shift", "join", "mean", "flat", "clip", "relu"]);
@@ -174,7 +134,7 @@ fn the_same_twice_is_the_same_file() {
     let images = CalibrationImages::open(folder.path(), None).unwrap();
     let model = build::model(&build::small());
     let bytes =
-        || quantise(&model, &input(), &images, &options(Method::Mse), &mut |_| ()).unwrap().0.to_bytes();
+        || quantise(&model, &input(), &images, &options(Calibration::Mse), &mut |_| ()).unwrap().0.to_bytes();
     assert_eq!(bytes(), bytes());
 }
 
@@ -186,8 +146,9 @@ fn old_operators_are_refused() {
     let mut proto = build::small();
     proto.opset_import[0].version = Some(11);
     let model = build::model(&proto);
-    let error =
-        quantise(&model, &input(), &images, &options(Method::MinMax), &mut |_| ()).unwrap_err().to_string();
+    let error = quantise(&model, &input(), &images, &options(Calibration::Minmax), &mut |_| ())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("found opset 11"), "{error}");
 }
 
@@ -200,7 +161,8 @@ fn images_that_cannot_be_used_are_named() {
     std::fs::write(&broken, b"\xff\xd8\xff no picture").unwrap();
     let images = CalibrationImages::open(folder.path(), None).unwrap();
     let model = build::model(&build::small());
-    let error =
-        quantise(&model, &input(), &images, &options(Method::MinMax), &mut |_| ()).unwrap_err().to_string();
+    let error = quantise(&model, &input(), &images, &options(Calibration::Minmax), &mut |_| ())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("broken.jpg"), "{error}");
 }
