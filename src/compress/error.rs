@@ -63,6 +63,14 @@ pub enum CompressError {
         /// The model.
         path: PathBuf,
     },
+    /// A layer cannot be fitted to the unpruned model.
+    #[error("reconstruction of node `{node}`: {problem}")]
+    Reconstruct {
+        /// The node.
+        node: String,
+        /// Why.
+        problem: String,
+    },
     /// A tensor has no range.
     #[error("tensor `{tensor}`: expected finite values on every calibration image, found {found} on {image}", image = image.display())]
     NotFinite {
