@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::observe::{Observer, Range};
-use super::plan::Plan;
 use super::{Calibration, Options};
 use crate::compress::graph::Model;
 use crate::compress::graph::proto::ValueInfo;
@@ -15,22 +14,21 @@ use crate::detector::manifest::InputSpec;
 use crate::detector::probe::Values;
 use crate::detector::session::input_shape;
 
-/// Ranges by tensor. A planned tensor that is missing is not float32.
+/// Ranges by tensor. A tensor that is missing is not float32.
 pub(super) type Ranges = HashMap<String, Range>;
 
-/// Runs the model on every image, with all planned tensors as outputs, once for the extremes and, where the method needs
+/// Runs the model on every image, with these tensors as outputs, once for the extremes and, where the method needs
 /// it, again for the histograms. One image's tensors are in memory at a time.
 pub(super) fn ranges(
     model: &Model,
-    plan: &Plan,
+    tensors: &HashSet<&str>,
     input: &InputSpec,
     images: &CalibrationImages,
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Ranges, CompressError> {
     let inputs: HashSet<&str> = model.graph().input.iter().map(ValueInfo::name).collect();
-    let roots = plan.tensors.iter().map(|(_, root)| root.as_str());
-    let mut runner = Runner::new(model, &input_shape(input), roots)?;
+    let mut runner = Runner::new(model, &input_shape(input), tensors.iter().copied())?;
     let mut loader = Loader::new(input, images);
     let passes = if options.calibration == Calibration::Minmax { 1 } else { 2 };
     let total = passes * images.count();
@@ -40,7 +38,7 @@ pub(super) fn ranges(
         for image in images.iter() {
             loader.load(image, runner.input_mut())?;
             let fed = inputs.iter().map(|name| (*name).to_owned());
-            for name in fed.filter(|name| plan.tensors.iter().any(|(_, root)| root == name)) {
+            for name in fed.filter(|name| tensors.contains(name.as_str())) {
                 // pixels have fixed limits: nothing of them is cut off
                 let observer = observers.entry(name.clone()).or_insert_with(Observer::new);
                 observer

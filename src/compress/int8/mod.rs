@@ -5,6 +5,7 @@
 //! Neural Networks for Efficient Integer-Arithmetic-Only Inference" (CVPR 2018).
 
 mod calibrate;
+mod mixed;
 mod observe;
 mod plan;
 mod rewrite;
@@ -16,6 +17,8 @@ mod tests;
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
+
+pub use mixed::{Mixed, Sensitivity, search, sensitivities};
 
 use super::graph::{Index, Model, node_name};
 use super::{CalibrationImages, CompressError, Progress};
@@ -131,8 +134,7 @@ pub struct Report {
 /// Quantises a model. `input` is its manifest's, so that calibration sees images as the detector does.
 ///
 /// # Errors
-/// [`CompressError`]: an old opset, a node that does not exist, nothing to quantise, an image that cannot be used, a
-/// model that ONNX Runtime refuses or that puts out values that are not finite.
+/// As [`Calibrated::new`].
 pub fn quantise(
     model: &Model,
     input: &InputSpec,
@@ -140,45 +142,98 @@ pub fn quantise(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Model, Report), CompressError> {
-    if model.opset() < MIN_OPSET {
-        return Err(CompressError::Opset { path: model.path().to_owned(), found: model.opset() });
+    Calibrated::new(model, input, images, options, progress)?.quantise(&[])
+}
+
+/// A float model with the ranges of its activations, from which quantised ones are made.
+#[derive(Debug, Clone)]
+pub struct Calibrated {
+    model: Model,
+    index: Index,
+    excluded: HashSet<String>,
+    ranges: calibrate::Ranges,
+    activations: Activations,
+}
+
+impl Calibrated {
+    /// Runs the model on the images.
+    ///
+    /// # Errors
+    /// [`CompressError`]: an old opset, a node that does not exist, nothing to quantise, an image that cannot be used, a
+    /// model that ONNX Runtime refuses or that puts out values that are not finite.
+    pub fn new(
+        model: &Model,
+        input: &InputSpec,
+        images: &CalibrationImages,
+        options: &Options,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Self, CompressError> {
+        if model.opset() < MIN_OPSET {
+            return Err(CompressError::Opset { path: model.path().to_owned(), found: model.opset() });
+        }
+        let mut model = model.clone();
+        model.graph_mut().sort()?;
+        let index = Index::new(model.graph());
+        let mut excluded = excluded(&model, &options.exclude)?;
+        if options.exclude_worst > 0 {
+            let worst = worst(&model, &index, &excluded, options.exclude_worst)?;
+            excluded.extend(worst);
+        }
+        let ranges = loop {
+            let plan = Plan::new(model.graph(), &index, &excluded);
+            if !plan.roles.contains(&Role::Core) {
+                return Err(CompressError::NothingToQuantise { path: model.path().to_owned() });
+            }
+            // also of tensors that share a range: where a node between them is left out, they do not
+            let tensors: HashSet<&str> =
+                plan.tensors.iter().flat_map(|(tensor, root)| [tensor.as_str(), root.as_str()]).collect();
+            let ranges = calibrate::ranges(&model, &tensors, input, images, options, progress)?;
+            // what turns out not to be float32 (sizes, indices) stays as it is
+            let missing =
+                |tensor: &&str| index.initialiser(tensor).is_none() && !ranges.contains_key(*tensor);
+            let other: HashSet<&str> = tensors.into_iter().filter(missing).collect();
+            if other.is_empty() {
+                break ranges;
+            }
+            let touched = model.graph().node.iter().filter(|node| {
+                node.input.iter().chain(&node.output).any(|tensor| other.contains(tensor.as_str()))
+            });
+            excluded.extend(touched.map(|node| node_name(node).to_owned()));
+        };
+        Ok(Self { model, index, excluded, ranges, activations: options.activations })
     }
-    let mut model = model.clone();
-    model.graph_mut().sort()?;
-    let index = Index::new(model.graph());
-    let mut excluded = excluded(&model, &options.exclude)?;
-    if options.exclude_worst > 0 {
-        let worst = worst(&model, &index, &excluded, options.exclude_worst)?;
-        excluded.extend(worst);
+
+    /// Names of the nodes whose weights are quantised where no more are excluded, in the graph's order.
+    #[must_use]
+    pub fn layers(&self) -> Vec<String> {
+        let graph = self.model.graph();
+        let plan = Plan::new(graph, &self.index, &self.excluded);
+        let nodes = graph.node.iter().zip(&plan.roles).filter(|(_, role)| **role == Role::Core);
+        nodes.map(|(node, _)| node_name(node).to_owned()).collect()
     }
-    let (plan, ranges) = loop {
-        let plan = Plan::new(model.graph(), &index, &excluded);
+
+    /// The quantised model, with these of its [`layers`](Self::layers) in float beside those that the options name.
+    ///
+    /// # Errors
+    /// Nothing is left to be quantised, or a tensor does not hold what it says.
+    pub fn quantise(&self, float: &[String]) -> Result<(Model, Report), CompressError> {
+        let mut model = self.model.clone();
+        let excluded = self.excluded.iter().chain(float).cloned().collect();
+        let plan = Plan::new(model.graph(), &self.index, &excluded);
         if !plan.roles.contains(&Role::Core) {
             return Err(CompressError::NothingToQuantise { path: model.path().to_owned() });
         }
-        let ranges = calibrate::ranges(&model, &plan, input, images, options, progress)?;
-        // what turns out not to be float32 (sizes, indices) stays as it is
-        let missing = |tensor: &str| index.initialiser(tensor).is_none() && !ranges.contains_key(tensor);
-        let roots = plan.tensors.iter().map(|(_, root)| root.as_str());
-        let other: HashSet<&str> = roots.filter(|root| missing(root)).collect();
-        if other.is_empty() {
-            break (plan, ranges);
-        }
-        let touched = model.graph().node.iter().filter(|node| {
-            node.input.iter().chain(&node.output).any(|tensor| other.contains(tensor.as_str()))
-        });
-        excluded.extend(touched.map(|node| node_name(node).to_owned()));
-    };
-
-    let names = |wanted: &[Role]| -> Vec<String> {
-        let nodes = model.graph().node.iter().zip(&plan.roles);
-        nodes.filter(|(_, role)| wanted.contains(role)).map(|(node, _)| node_name(node).to_owned()).collect()
-    };
-    let through = names(&[Role::SameRange, Role::OwnRange, Role::Cut]);
-    let float = names(&[Role::Float]);
-    let nodes = rewrite::rewrite(model.graph_mut(), &plan, &ranges, options.activations)?;
-    model.set_producer("roadproof", env!("CARGO_PKG_VERSION"));
-    Ok((model, Report { nodes, through, float, tensors: plan.tensors.len() }))
+        let names = |wanted: &[Role]| -> Vec<String> {
+            let nodes = model.graph().node.iter().zip(&plan.roles);
+            let nodes = nodes.filter(|(_, role)| wanted.contains(role));
+            nodes.map(|(node, _)| node_name(node).to_owned()).collect()
+        };
+        let through = names(&[Role::SameRange, Role::OwnRange, Role::Cut]);
+        let float = names(&[Role::Float]);
+        let nodes = rewrite::rewrite(model.graph_mut(), &plan, &self.ranges, self.activations)?;
+        model.set_producer("roadproof", env!("CARGO_PKG_VERSION"));
+        Ok((model, Report { nodes, through, float, tensors: plan.tensors.len() }))
+    }
 }
 
 /// The nodes whose weights have the lowest ratio of signal to rounding error.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::compress::Reference;
 use crate::compress::graph::build;
 use crate::compress::graph::proto::{NodeProto, TensorProto};
 use crate::compress::testing::{input, outputs, pictures};
@@ -165,4 +166,40 @@ fn images_that_cannot_be_used_are_named() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("broken.jpg"), "{error}");
+}
+
+#[test]
+fn as_few_layers_as_needed_stay_in_float() {
+    let folder = tempfile::tempdir().unwrap();
+    pictures(folder.path(), 6);
+    let images = CalibrationImages::open(folder.path(), None).unwrap();
+    let base = build::model(&build::small());
+    let calibrated = Calibrated::new(&base, &input(), &images, &Options::default(), &mut |_| ()).unwrap();
+    assert_eq!(calibrated.layers(), ["first", "second", "third"]);
+    let reference = Reference::new(&base, &input(), &images, 4).unwrap();
+    let found = sensitivities(&calibrated, &reference, &mut |_| ()).unwrap();
+    assert!(found.is_sorted_by(|a, b| a.error >= b.error), "{found:?}");
+    assert!(found.iter().all(|layer| layer.error > 0.0 && layer.error < 0.1), "{found:?}");
+    let all = reference.error(&calibrated.quantise(&[]).unwrap().0).unwrap();
+    assert!(all > found[0].error, "all layers together lose more than one: {all} {found:?}");
+
+    let asked = |limit: f64| {
+        let mut counts = Vec::new();
+        let found = search(&calibrated, &found, |model, count| {
+            counts.push(count);
+            Ok::<_, CompressError>(reference.error(model)? <= limit)
+        });
+        (found.unwrap(), counts)
+    };
+    let (free, counts) = asked(1.0);
+    assert!(free.unwrap().float.is_empty() && counts == [0]);
+    let (none, counts) = asked(0.0);
+    assert!(none.is_none() && counts == [0, 1, 2], "{counts:?}");
+    // what remains without the most sensitive one is allowed, and not more
+    let one = [found[0].node.clone()];
+    let limit = reference.error(&calibrated.quantise(&one).unwrap().0).unwrap();
+    let mixed = asked(limit).0.unwrap();
+    assert_eq!(mixed.float, one);
+    assert_eq!(operators(&mixed.model, "Conv"), 3);
+    assert!(mixed.report.float.contains(&one[0]) && mixed.report.nodes.len() == 2);
 }
