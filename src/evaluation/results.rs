@@ -275,6 +275,10 @@ pub struct Comparison {
     pub clean_drop: Difference,
     /// For each group: extra drop, i.e. the variant's drop from clean minus the base's, mean over cells.
     pub groups: Vec<(Group, Difference)>,
+    /// For each group: what the base keeps of its clean AP (rPC) minus what the variant keeps of its own. A variant that is
+    /// worse on clean images has fewer points to lose; this is not misled by that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups_relative: Vec<(Group, Difference)>,
     /// For each corruption, mean over severities.
     pub corruptions: Vec<(String, Difference)>,
     /// For each class with enough instances: AP of the base minus AP of the variant, clean.

@@ -118,6 +118,7 @@ fn comparison(which: usize) -> Comparison {
     Comparison {
         clean_drop: difference([0.0, 0.019, 0.037][which], 0.021),
         groups: GROUPS.into_iter().zip(groups).collect(),
+        groups_relative: Vec::new(),
         corruptions: corruptions.collect(),
         classes: classes.collect(),
     }

@@ -20,13 +20,16 @@ pub(super) fn compare(
             .zip(&variant.clean.resampled)
             .map(|(base, variant)| Some(base.ap? - variant.ap?)),
     );
-    let extra = |chosen: &dyn Fn(usize) -> bool| extra_drop(base, variant, chosen);
+    let extra = |chosen: &dyn Fn(usize) -> bool| extra_drop(base, variant, chosen, absolute);
     let cell = |index: usize| variant.cells.get(index).map(|(cell, _)| cell);
     let mut groups: Vec<(Group, Difference)> = Vec::new();
+    let mut groups_relative: Vec<(Group, Difference)> = Vec::new();
     let mut corruptions: Vec<(String, Difference)> = Vec::new();
     for (this, _) in &variant.cells {
         if !groups.iter().any(|(group, _)| *group == this.group) {
-            groups.push((this.group, extra(&|i| cell(i).is_some_and(|cell| cell.group == this.group))));
+            let own = |i: usize| cell(i).is_some_and(|cell| cell.group == this.group);
+            groups.push((this.group, extra(&own)));
+            groups_relative.push((this.group, extra_drop(base, variant, &own, relative)));
         }
         if !corruptions.iter().any(|(name, _)| *name == this.corruption) {
             let drop = extra(&|i| cell(i).is_some_and(|cell| cell.corruption == this.corruption));
@@ -35,7 +38,7 @@ pub(super) fn compare(
     }
     let classes = support.iter().enumerate().filter(|(_, class)| class.instances >= min_support);
     let classes = classes.map(|(i, class)| (class.name.clone(), class_drop(&base.clean, &variant.clean, i)));
-    Comparison { clean_drop, groups, corruptions, classes: classes.collect() }
+    Comparison { clean_drop, groups, groups_relative, corruptions, classes: classes.collect() }
 }
 
 fn paired(drop: Option<f64>, resampled: impl Iterator<Item = Option<f64>>) -> Difference {
@@ -54,8 +57,23 @@ fn class_drop(base: &Scored, variant: &Scored, class: usize) -> Difference {
     )
 }
 
-/// The mean, over the chosen cells, of the variant's drop from clean minus the base's.
-fn extra_drop(base: &ScoredVariant, variant: &ScoredVariant, chosen: &dyn Fn(usize) -> bool) -> Difference {
+/// Points lost from `clean` to `left`.
+fn absolute(clean: f64, left: f64) -> Option<f64> {
+    Some(clean - left)
+}
+
+/// Share of `clean` lost to `left`.
+fn relative(clean: f64, left: f64) -> Option<f64> {
+    (clean > 0.0).then(|| 1.0 - left / clean)
+}
+
+/// The mean, over the chosen cells, of what the variant loses from clean minus what the base does, by `loss`.
+fn extra_drop(
+    base: &ScoredVariant,
+    variant: &ScoredVariant,
+    chosen: &dyn Fn(usize) -> bool,
+    loss: fn(f64, f64) -> Option<f64>,
+) -> Difference {
     let cells: Vec<usize> = (0..variant.cells.len().min(base.cells.len())).filter(|i| chosen(*i)).collect();
     let mean = |extra: &dyn Fn(usize) -> Option<f64>| -> Option<f64> {
         let sum: f64 = cells.iter().map(|i| extra(*i)).sum::<Option<f64>>()?;
@@ -63,8 +81,8 @@ fn extra_drop(base: &ScoredVariant, variant: &ScoredVariant, chosen: &dyn Fn(usi
     };
     let drop = mean(&|i| {
         let left = |scored: &ScoredVariant| scored.cells.get(i).and_then(|(cell, _)| cell.accuracy.ap);
-        let own = variant.clean.accuracy.ap? - left(variant)?;
-        Some(own - (base.clean.accuracy.ap? - left(base)?))
+        let own = loss(variant.clean.accuracy.ap?, left(variant)?)?;
+        Some(own - loss(base.clean.accuracy.ap?, left(base)?)?)
     });
     let resampled = (0..variant.clean.resampled.len()).map(|sample| {
         mean(&|i| {
@@ -73,7 +91,7 @@ fn extra_drop(base: &ScoredVariant, variant: &ScoredVariant, chosen: &dyn Fn(usi
             let left = |scored: &ScoredVariant| {
                 scored.cells.get(i).and_then(|(_, cells)| cells.get(sample)).and_then(|s| s.ap)
             };
-            Some(clean(variant)? - left(variant)? - (clean(base)? - left(base)?))
+            Some(loss(clean(variant)?, left(variant)?)? - loss(clean(base)?, left(base)?)?)
         })
     });
     paired(drop, resampled)
