@@ -1,0 +1,1 @@
+//! Looking into a model: what it holds and what it costs.
