@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::Tensor;
 use serde::Deserialize;
 
@@ -61,11 +61,13 @@ pub(crate) fn kernels(
     let folder =
         tempfile::tempdir().map_err(|error| refused(format!("no place for its profile: {error}")))?;
     library::clear_complaints();
+    let text = |error: ort::Error<SessionBuilder>| refused(error.message().to_owned());
     let mut builder = session::configured(&runtime, &options)
         .map_err(refused)?
         .with_optimization_level(GraphOptimizationLevel::Disable)
-        .and_then(|builder| builder.with_profiling(folder.path().join("profile")))
-        .map_err(|error| refused(error.message().to_owned()))?;
+        .map_err(text)?
+        .with_profiling(folder.path().join("profile"))
+        .map_err(text)?;
     session::dispatch(provider, &options)
         .register(&mut builder)
         .map_err(|error| failed(session::with_complaints(error.message())))?;

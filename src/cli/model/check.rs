@@ -8,7 +8,7 @@ use serde_json::json;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   roadproof model check models/nanodet-g.toml")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// Model manifest.
     manifest: PathBuf,
     /// Write JSON.

@@ -10,13 +10,13 @@ use serde_json::json;
 
 /// Say what a model holds and costs: operators, parameters, arithmetic and memory per image, layer by layer.
 ///
-/// Multiply-accumulates (MACs) are those of Conv, ConvTranspose, Gemm and MatMul. Shapes come from a run on zeros.
+/// Multiply-accumulates (MACs) are those of convolutions and matrix products. Shapes come from a run on zeros.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   roadproof model info models/nanodet-g.toml --layers
   roadproof model info compressed/nanodet-g-int8.toml --provider cuda,tensorrt
   roadproof model info exported.onnx --json")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// Model manifest, or an ONNX file whose input has a fixed shape.
     #[arg(value_name = "MODEL.toml|MODEL.onnx")]
     model: PathBuf,

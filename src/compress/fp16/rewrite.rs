@@ -98,8 +98,7 @@ fn halve(tensor: &TensorProto) -> Result<(TensorProto, Underflow), CompressError
     let values = tensor.f32_values()?;
     let bits: Vec<u16> = values.iter().map(|value| float::to_bits(*value)).collect();
     let small = values.iter().filter(|value| **value != 0.0 && value.abs() < float::MIN_POSITIVE).count();
-    let zeroed =
-        values.iter().zip(&bits).filter(|(value, bits)| **value != 0.0 && **bits & 0x7fff == 0).count();
+    let zeroed = values.iter().zip(&bits).filter(|(value, bits)| **value != 0.0 && **bits << 1 == 0).count();
     let counts = Underflow {
         tensor: tensor.name().to_owned(),
         elements: values.len(),

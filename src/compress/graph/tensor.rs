@@ -84,24 +84,21 @@ impl TensorProto {
         let kind = self.data_type();
         let float =
             matches!(kind, data_type::FLOAT | data_type::FLOAT16 | data_type::BFLOAT16 | data_type::DOUBLE);
-        let zeros = match self.raw_data.as_deref().filter(|raw| !raw.is_empty()) {
-            Some(raw) => {
-                let is_zero = |bytes: &[u8]| match bytes.split_last() {
-                    // the sign does not matter
-                    Some((last, rest)) if float => last & 0x7f == 0 && rest.iter().all(|byte| *byte == 0),
-                    _ => bytes.iter().all(|byte| *byte == 0),
-                };
-                raw.chunks_exact(data_type::bytes(kind).max(1)).filter(|bytes| is_zero(bytes)).count()
-            }
-            None => {
-                let bits =
-                    if kind == data_type::FLOAT16 || kind == data_type::BFLOAT16 { 0x7fff } else { -1 };
-                self.float_data.iter().filter(|value| **value == 0.0).count()
-                    + self.double_data.iter().filter(|value| **value == 0.0).count()
-                    + self.int32_data.iter().filter(|value| **value & bits == 0).count()
-                    + self.int64_data.iter().filter(|value| **value == 0).count()
-                    + self.uint64_data.iter().filter(|value| **value == 0).count()
-            }
+        let raw = self.raw_data.as_deref().filter(|raw| !raw.is_empty());
+        let zeros = if let Some(raw) = raw {
+            let is_zero = |bytes: &[u8]| match bytes.split_last() {
+                // the sign does not matter
+                Some((last, rest)) if float => last << 1 == 0 && rest.iter().all(|byte| *byte == 0),
+                _ => bytes.iter().all(|byte| *byte == 0),
+            };
+            raw.chunks_exact(data_type::bytes(kind).max(1)).filter(|bytes| is_zero(bytes)).count()
+        } else {
+            let bits = if kind == data_type::FLOAT16 || kind == data_type::BFLOAT16 { 0x7fff } else { -1 };
+            self.float_data.iter().filter(|value| **value == 0.0).count()
+                + self.double_data.iter().filter(|value| **value == 0.0).count()
+                + self.int32_data.iter().filter(|value| **value & bits == 0).count()
+                + self.int64_data.iter().filter(|value| **value == 0).count()
+                + self.uint64_data.iter().filter(|value| **value == 0).count()
         };
         (zeros.min(count), count)
     }

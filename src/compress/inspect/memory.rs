@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::compress::facts::Facts;
 use crate::compress::graph::node_name;
-use crate::compress::graph::proto::GraphProto;
+use crate::compress::graph::proto::{GraphProto, ValueInfo};
 
 /// Bytes of activations, as the graph is written: ONNX Runtime shares and saves some of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -31,7 +31,7 @@ impl Memory {
         }
         last_use.extend(graph.output.iter().map(|value| (value.name(), end)));
         let size = |tensor: &str| if fixed.contains(tensor) { 0 } else { facts.bytes(tensor) };
-        let mut live: Vec<&str> = graph.input.iter().map(|value| value.name()).collect();
+        let mut live: Vec<&str> = graph.input.iter().map(ValueInfo::name).collect();
         let mut found = Self { total_bytes: live.iter().map(|tensor| size(tensor)).sum(), ..Self::default() };
         for (number, node) in graph.node.iter().enumerate() {
             live.extend(node.output.iter().map(String::as_str));

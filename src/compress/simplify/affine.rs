@@ -6,7 +6,7 @@
 
 use super::editor::Editor;
 use crate::compress::graph::node_name;
-use crate::compress::graph::proto::{NodeProto, TensorProto};
+use crate::compress::graph::proto::{AttributeProto, NodeProto, TensorProto};
 
 /// `y = factor * x + shift`, by channel.
 struct Affine {
@@ -171,7 +171,7 @@ fn channel_of(node: &NodeProto, sides: &[usize]) -> Option<Channel> {
     let all: usize = sides.iter().product();
     let (first, second) = (*sides.first()?, *sides.get(1)?);
     let inner: usize = sides.iter().skip(2).product();
-    let int = |name: &str, default: i64| node.attribute(name).map_or(default, |attribute| attribute.i());
+    let int = |name: &str, default: i64| node.attribute(name).map_or(default, AttributeProto::i);
     let channel = match node.op_type() {
         "Conv" => Channel { channels: first, stride: second * inner, side: first, group: all },
         "ConvTranspose" => {

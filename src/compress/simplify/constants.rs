@@ -78,16 +78,12 @@ pub(super) fn merge(graph: &mut GraphProto) -> usize {
             return true;
         }
         let content = TensorProto { name: None, doc_string: None, ..tensor.clone() }.encode_to_vec();
-        match kept.get(&content) {
-            Some(other) => {
-                same.insert(tensor.name().to_owned(), other.clone());
-                false
-            }
-            None => {
-                kept.insert(content, tensor.name().to_owned());
-                true
-            }
+        if let Some(other) = kept.get(&content) {
+            same.insert(tensor.name().to_owned(), other.clone());
+            return false;
         }
+        kept.insert(content, tensor.name().to_owned());
+        true
     });
     for input in graph.node.iter_mut().flat_map(|node| &mut node.input) {
         if let Some(other) = same.get(input) {
