@@ -68,13 +68,14 @@ pub(super) fn fold(editor: &mut Editor<'_>, number: usize) -> bool {
     true
 }
 
-/// Keeps one of several equal constants. Returns how many went.
+/// Keeps one of several equal constants of one element. Larger ones stay with their nodes: weights and shapes of different
+/// nodes that are equal by chance are not when channels are taken away. Returns how many went.
 pub(super) fn merge(graph: &mut GraphProto) -> usize {
     let outputs: Vec<String> = graph.output.iter().map(|value| value.name().to_owned()).collect();
     let mut kept: HashMap<Vec<u8>, String> = HashMap::new();
     let mut same: HashMap<String, String> = HashMap::new();
     graph.initializer.retain(|tensor| {
-        if outputs.iter().any(|output| output == tensor.name()) {
+        if tensor.elements() != Some(1) || outputs.iter().any(|output| output == tensor.name()) {
             return true;
         }
         let content = TensorProto { name: None, doc_string: None, ..tensor.clone() }.encode_to_vec();

@@ -50,7 +50,7 @@ pub struct Report {
     pub joined: usize,
     /// Nodes whose outputs nobody used.
     pub dead: usize,
-    /// Constants that were there more than once.
+    /// Numbers that were there more than once.
     pub duplicates: usize,
     /// By output tensor of a node that took in a batch normalisation: the magnitudes of the latter's factors, one per
     /// channel. How much a channel matters, says network slimming (Liu et al., ICCV 2017).

@@ -360,11 +360,20 @@ fn transpositions_and_reshapes_are_joined() {
 }
 
 #[test]
-fn equal_constants_are_kept_once_and_unused_ones_not_at_all() {
-    let nodes = vec![node("Mul", &["images", "a"], "x"), node("Mul", &["x", "b"], "out")];
-    let constants = vec![floats("a", &[8], 1.0), floats("b", &[8], 1.0), floats("unused", &[8], 2.0)];
+fn equal_numbers_are_kept_once_and_unused_ones_not_at_all() {
+    let names = ["a", "b", "c", "d"];
+    let mut nodes = Vec::new();
+    let mut input = "images";
+    for (name, output) in names.iter().zip(["x", "y", "z", "out"]) {
+        nodes.push(node("Mul", &[input, name], output));
+        input = output;
+    }
+    let number = |name: &str| TensorProto::of_f32(name, &[], &[3.0]);
+    let constants =
+        vec![number("a"), number("b"), floats("c", &[8], 1.0), floats("d", &[8], 1.0), number("unused")];
     let (clean, report) = check(&model(nodes, constants, &["out"]));
-    assert_eq!((clean.graph().initializer.len(), report.duplicates), (1, 1));
+    let left: Vec<&str> = clean.graph().initializer.iter().map(TensorProto::name).collect();
+    assert_eq!((left, report.duplicates), (vec!["a", "c", "d"], 1));
 }
 
 #[test]
