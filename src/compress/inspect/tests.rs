@@ -134,6 +134,7 @@ fn layer_zero_points(model: &Model) -> usize {
 fn the_processor_takes_everything() {
     let mut base = build::model(&build::small());
     base.graph_mut().node[1].name = None;
+    base.graph_mut().node[2].name = Some("first".to_owned());
     let placed = Placement::of(&base, &SHAPE, Provider::Cpu).unwrap();
     assert_eq!(placed, Placement { provider: Provider::Cpu, taken: 7, elsewhere: Vec::new(), copies: 0 });
     let kernels =
