@@ -70,6 +70,15 @@ pub enum CompressError {
         node: String,
         /// Why.
         problem: String,
+    /// No node of the model can be half precision, or all are excluded.
+    #[error(
+        "model `{path}`: expected nodes that can compute in float16, found none that is not excluded or beyond its range \
+         (a model of 8-bit integers stays as it is)",
+        path = path.display()
+    )]
+    NothingToHalve {
+        /// The model.
+        path: PathBuf,
     },
     /// A tensor has no range.
     #[error("tensor `{tensor}`: expected finite values on every calibration image, found {found} on {image}", image = image.display())]

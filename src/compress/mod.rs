@@ -6,14 +6,17 @@
 
 pub mod channels;
 mod error;
+mod facts;
 mod fidelity;
 pub mod fp16;
 pub mod graph;
 mod images;
+pub mod inspect;
 pub mod int8;
 pub mod reconstruct;
 mod runner;
 mod shapes;
+pub mod simplify;
 pub mod sparse;
 
 #[cfg(test)]

@@ -44,6 +44,11 @@ impl Runner {
         self.probe.input_mut()
     }
 
+    /// The element type of each tensor, as a number of `TensorProto.DataType`; 0 for what is no tensor.
+    pub(super) fn types(&self) -> impl Iterator<Item = (&str, i32)> {
+        self.probe.types()
+    }
+
     /// Runs the model on what [`input_mut`](Self::input_mut) holds; `read` gets name, shape and values of each tensor.
     pub(super) fn run(&mut self, read: impl FnMut(&str, &[i64], Values<'_>)) -> Result<(), CompressError> {
         Ok(self.probe.run(read)?)

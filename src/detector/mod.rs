@@ -14,6 +14,7 @@ mod model;
 pub(crate) mod model_file;
 pub mod nms;
 mod normalise;
+pub(crate) mod placement;
 pub mod preprocess;
 pub(crate) mod probe;
 mod provider;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ort::session::Session;
-use ort::value::{DynValue, Tensor};
+use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 
 use super::session::{self, SessionOptions};
 use super::{DetectorError, library};
@@ -53,6 +53,11 @@ impl Probe {
         self.tensor.extract_tensor_mut().1
     }
 
+    /// The element type of every output, as a number of `TensorProto.DataType`; 0 for what is no tensor.
+    pub(crate) fn types(&self) -> impl Iterator<Item = (&str, i32)> {
+        self.session.outputs().iter().map(|output| (output.name(), data_type(output.dtype())))
+    }
+
     /// Runs the model; `read` gets the name, shape and values of every output, one after the other.
     pub(crate) fn run(
         &mut self,
@@ -68,6 +73,27 @@ impl Probe {
             }
         }
         Ok(())
+    }
+}
+
+fn data_type(value: &ValueType) -> i32 {
+    let ValueType::Tensor { ty, .. } = value else { return 0 };
+    match ty {
+        TensorElementType::Float32 => 1,
+        TensorElementType::Uint8 => 2,
+        TensorElementType::Int8 => 3,
+        TensorElementType::Uint16 => 4,
+        TensorElementType::Int16 => 5,
+        TensorElementType::Int32 => 6,
+        TensorElementType::Int64 => 7,
+        TensorElementType::String => 8,
+        TensorElementType::Bool => 9,
+        TensorElementType::Float16 => 10,
+        TensorElementType::Float64 => 11,
+        TensorElementType::Uint32 => 12,
+        TensorElementType::Uint64 => 13,
+        TensorElementType::Bfloat16 => 16,
+        _ => 0,
     }
 }
 

@@ -210,7 +210,7 @@ pub(super) fn configured(runtime: &Runtime, options: &SessionOptions) -> Result<
         .map_err(text)
 }
 
-fn dispatch(provider: Provider, options: &SessionOptions) -> ExecutionProviderDispatch {
+pub(super) fn dispatch(provider: Provider, options: &SessionOptions) -> ExecutionProviderDispatch {
     match provider {
         Provider::Cpu => CPU::default().build(),
         Provider::Cuda => CUDA::default().with_device_id(options.device_id).build(),
@@ -231,7 +231,7 @@ fn dispatch(provider: Provider, options: &SessionOptions) -> ExecutionProviderDi
 }
 
 /// A provider's error often only says that it failed; the log before it says why.
-fn with_complaints(message: &str) -> String {
+pub(super) fn with_complaints(message: &str) -> String {
     let mut text = message.trim().to_owned();
     for complaint in library::complaints() {
         let complaint = complaint.trim();

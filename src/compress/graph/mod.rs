@@ -124,6 +124,30 @@ impl Model {
         &mut self.graph
     }
 
+    /// The version of the file format, if the file says it.
+    #[must_use]
+    pub fn ir_version(&self) -> Option<i64> {
+        self.proto.ir_version
+    }
+
+    /// Raises the version of the file format to `least` where it is lower.
+    pub fn require_ir_version(&mut self, least: i64) {
+        self.proto.ir_version = Some(self.proto.ir_version.unwrap_or(0).max(least));
+    }
+
+    /// What wrote the file, and its version; empty where it does not say.
+    #[must_use]
+    pub fn producer(&self) -> (&str, &str) {
+        (self.proto.producer_name(), self.proto.producer_version())
+    }
+
+    /// Sets of operators that it uses, with their versions; ONNX's own has the name `ai.onnx`.
+    #[must_use]
+    pub fn operator_sets(&self) -> Vec<(String, i64)> {
+        let name = |domain: &str| if domain.is_empty() { "ai.onnx".to_owned() } else { domain.to_owned() };
+        self.proto.opset_import.iter().map(|set| (name(set.domain()), set.version())).collect()
+    }
+
     /// Says in the file what wrote it.
     pub fn set_producer(&mut self, name: &str, version: &str) {
         self.proto.producer_name = Some(name.to_owned());

@@ -10,6 +10,8 @@ use prost::Message;
 pub mod attribute_type {
     pub const FLOAT: i32 = 1;
     pub const INT: i32 = 2;
+    pub const TENSOR: i32 = 4;
+    pub const FLOATS: i32 = 6;
     pub const INTS: i32 = 7;
 }
 
@@ -18,7 +20,51 @@ pub mod data_type {
     pub const FLOAT: i32 = 1;
     pub const UINT8: i32 = 2;
     pub const INT8: i32 = 3;
+    pub const UINT16: i32 = 4;
+    pub const INT16: i32 = 5;
     pub const INT32: i32 = 6;
+    pub const INT64: i32 = 7;
+    pub const STRING: i32 = 8;
+    pub const BOOL: i32 = 9;
+    pub const FLOAT16: i32 = 10;
+    pub const DOUBLE: i32 = 11;
+    pub const UINT32: i32 = 12;
+    pub const UINT64: i32 = 13;
+    pub const BFLOAT16: i32 = 16;
+
+    /// The name by which ONNX's documents call a type.
+    #[must_use]
+    pub fn name(kind: i32) -> &'static str {
+        match kind {
+            FLOAT => "float32",
+            UINT8 => "uint8",
+            INT8 => "int8",
+            UINT16 => "uint16",
+            INT16 => "int16",
+            INT32 => "int32",
+            INT64 => "int64",
+            STRING => "string",
+            BOOL => "bool",
+            FLOAT16 => "float16",
+            DOUBLE => "float64",
+            UINT32 => "uint32",
+            UINT64 => "uint64",
+            BFLOAT16 => "bfloat16",
+            _ => "other",
+        }
+    }
+
+    /// Bytes of an element in memory; 0 where that is not fixed (text) or not known.
+    #[must_use]
+    pub fn bytes(kind: i32) -> usize {
+        match kind {
+            UINT8 | INT8 | BOOL => 1,
+            UINT16 | INT16 | FLOAT16 | BFLOAT16 => 2,
+            FLOAT | INT32 | UINT32 => 4,
+            INT64 | DOUBLE | UINT64 => 8,
+            _ => 0,
+        }
+    }
 }
 
 /// The whole file.

@@ -258,7 +258,8 @@ fn worst(
     Ok(nodes.into_iter().take(count).map(|(_, name)| name).collect())
 }
 
-fn excluded(model: &Model, names: &[String]) -> Result<HashSet<String>, CompressError> {
+/// The names as a set, if the model has a node of each.
+pub(super) fn excluded(model: &Model, names: &[String]) -> Result<HashSet<String>, CompressError> {
     let known: Vec<&str> = model.graph().node.iter().map(node_name).collect();
     for name in names {
         if !known.contains(&name.as_str()) {

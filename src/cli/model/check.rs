@@ -4,34 +4,21 @@ use std::process::ExitCode;
 use roadproof::detector::{Detector, ModelManifest};
 use serde_json::json;
 
-/// Look into a model.
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum Command {
-    /// Load a model as the node would, and say what it is.
-    Check(CheckArgs),
-}
-
 /// Load a model as the node would: hash, session, shapes against the decoder, warm-up.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   roadproof model check models/nanodet-g.toml")]
-pub(crate) struct CheckArgs {
+pub(in crate::cli) struct Args {
     /// Model manifest.
     manifest: PathBuf,
     /// Write JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    session: super::SessionArgs,
+    session: crate::cli::SessionArgs,
 }
 
-pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Check(args) => check(args),
-    }
-}
-
-fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let manifest = ModelManifest::load(&args.manifest)?;
     let detector = Detector::load(&manifest, &args.session.options(), &mut |phase| {
         tracing::info!("{phase}");

@@ -1,0 +1,180 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use roadproof::compress::graph::Model;
+use roadproof::compress::inspect::{Inspection, Placement, Tensor, inspect};
+use roadproof::detector::manifest::{CompressionSpec, Layout};
+use roadproof::detector::{ModelManifest, Provider};
+use serde_json::json;
+
+/// Say what a model holds and costs: operators, parameters, arithmetic and memory per image, layer by layer.
+///
+/// Multiply-accumulates (MACs) are those of convolutions and matrix products. Shapes come from a run on zeros.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  roadproof model info models/nanodet-g.toml --layers
+  roadproof model info compressed/nanodet-g-int8.toml --provider cuda,tensorrt
+  roadproof model info exported.onnx --json")]
+pub(in crate::cli) struct Args {
+    /// Model manifest, or an ONNX file whose input has a fixed shape.
+    #[arg(value_name = "MODEL.toml|MODEL.onnx")]
+    model: PathBuf,
+    /// Print every node.
+    #[arg(long)]
+    layers: bool,
+    /// Run the model once on each of these (tensorrt, cuda, cpu), and say which nodes it does not take.
+    #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
+    providers: Vec<Provider>,
+    /// Write JSON, with every node.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let is_onnx = args.model.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("onnx"));
+    let manifest = if is_onnx { None } else { Some(ModelManifest::load(&args.model)?) };
+    let (path, sha256) = match &manifest {
+        Some(manifest) => (manifest.model_path(), manifest.sha256.as_deref()),
+        None => (args.model.clone(), None),
+    };
+    let model = Model::load(&path, sha256)?;
+    let shape = match &manifest {
+        Some(manifest) => {
+            let (width, height) = (i64::from(manifest.input.width), i64::from(manifest.input.height));
+            match manifest.input.layout {
+                Layout::Nchw => vec![1, 3, height, width],
+                Layout::Nhwc => vec![1, height, width, 3],
+            }
+        }
+        None => model.input_shape().context(
+            "without its manifest (MODEL.toml), which says the size of its input, a model has to have a fixed one",
+        )?,
+    };
+    let found = inspect(&model, &shape)?;
+    let placements: Result<Vec<Placement>, _> =
+        args.providers.iter().map(|provider| Placement::of(&model, &shape, *provider)).collect();
+    let placements = placements?;
+    let bytes = std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
+    let compression = manifest.as_ref().and_then(|manifest| manifest.compression.as_ref());
+    if args.json {
+        let result = json!({
+            "name": manifest.as_ref().map(|manifest| &manifest.name),
+            "onnx": path,
+            "sha256": model.sha256(),
+            "bytes": bytes,
+            "model": found,
+            "compression": compression,
+            "placement": placements,
+        });
+        println!("{result:#}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    match &manifest {
+        Some(manifest) => println!("{}: {}", manifest.name, path.display()),
+        None => println!("{}", path.display()),
+    }
+    print_model(&found, bytes, model.sha256());
+    if let Some(compression) = compression {
+        print_compression(compression);
+    }
+    for placement in &placements {
+        print_placement(placement);
+    }
+    if args.layers {
+        print_layers(&found);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_model(found: &Inspection, bytes: u64, sha256: &str) {
+    println!("  sha256       {sha256}");
+    println!("  file         {:.2} MB", bytes as f64 / 1e6);
+    let sets: Vec<String> =
+        found.operator_sets.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let format = found.ir_version.map_or("?".to_owned(), |version| version.to_string());
+    println!("  operators    {} (format {format})", sets.join(", "));
+    if !found.producer.is_empty() {
+        println!("  producer     {} {}", found.producer, found.producer_version);
+    }
+    let print = |what: &str, tensors: &[Tensor]| {
+        for tensor in tensors {
+            println!("  {what:12} {} {} {:?}", tensor.name, tensor.data_type, tensor.shape);
+        }
+    };
+    print("input", &found.inputs);
+    print("output", &found.outputs);
+    let mut operators: Vec<_> = found.operators.iter().collect();
+    operators.sort_by(|a, b| b.1.cmp(a.1));
+    let operators: Vec<String> = operators.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    println!("  nodes        {}: {}", found.nodes, operators.join(", "));
+    let parameters = &found.parameters;
+    println!(
+        "  parameters   {} in {:.2} MB, {:.1} % zero",
+        parameters.elements,
+        parameters.bytes as f64 / 1e6,
+        100.0 * parameters.sparsity()
+    );
+    for (kind, count) in &found.constants {
+        println!("    {kind:10} {} in {:.2} MB", count.elements, count.bytes as f64 / 1e6);
+    }
+    println!("  arithmetic   {:.1} million MACs per image", found.macs as f64 / 1e6);
+    println!(
+        "  activations  {:.2} MB in all, at most {:.2} MB at once ({})",
+        found.memory.total_bytes as f64 / 1e6,
+        found.memory.peak_bytes as f64 / 1e6,
+        found.memory.peak_node.as_deref().unwrap_or("no node")
+    );
+}
+
+fn print_compression(compression: &CompressionSpec) {
+    println!("  made from    {} ({})", compression.base, compression.base_sha256);
+    println!("    method     {}", compression.method);
+    if let Some(images) = compression.calibration_images {
+        println!("    calibrated on {images} images");
+    }
+    println!("    by         roadproof {}", compression.tool_version);
+}
+
+fn print_placement(placement: &Placement) {
+    println!(
+        "  {:12} takes {} of {} nodes{}",
+        placement.provider.name(),
+        placement.taken,
+        placement.taken + placement.elsewhere.len(),
+        match placement.copies {
+            0 => String::new(),
+            copies => format!(", {copies} copies between memories"),
+        }
+    );
+    for placed in &placement.elsewhere {
+        println!("    {} ({}) runs on {}", placed.node, placed.operator, placed.provider);
+    }
+}
+
+fn print_layers(found: &Inspection) {
+    let width = found.layers.iter().map(|layer| layer.node.chars().count()).max().unwrap_or(0).max(4);
+    let operator = found.layers.iter().map(|layer| layer.operator.len()).max().unwrap_or(0).max(8);
+    println!(
+        "{:width$}  {:operator$}  {:20}  {:>10}  {:>12}  {:>6}  {:8}  {:8}",
+        "node", "operator", "output", "parameters", "MACs", "zero", "weights", "computes"
+    );
+    for layer in &found.layers {
+        let shape: Vec<String> = layer.output_shape.iter().map(ToString::to_string).collect();
+        let zero = match layer.weights.elements {
+            0 => String::new(),
+            _ => format!("{:.1} %", 100.0 * layer.weights.sparsity()),
+        };
+        let line = format!(
+            "{:width$}  {:operator$}  {:20}  {:>10}  {:>12}  {zero:>6}  {:8}  {:8}",
+            layer.node,
+            layer.operator,
+            shape.join("×"),
+            layer.parameters.elements,
+            layer.macs,
+            layer.weight_type.unwrap_or_default(),
+            layer.precision.unwrap_or_default()
+        );
+        println!("{}", line.trim_end());
+    }
+}
