@@ -56,16 +56,24 @@ class Builder:
         fan_in = math.prod(shape[1:])
         return self.constant(self.random.normal(0, math.sqrt(2 / fan_in), shape), "weight")
 
-    # fmt: off
-    def conv(self, x: str, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1,
-             bias: bool = True) -> str:
-        # fmt: on
+    def conv(
+        self,
+        x: str,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool | numpy.ndarray = True,
+    ) -> str:
         parameters = [self.weights(outputs, inputs // groups, kernel, kernel)]
-        if bias:
-            parameters.append(self.constant(self.random.normal(0, 0.1, outputs), "bias"))
+        if bias is not False:
+            values = self.random.normal(0, 0.1, outputs) if bias is True else bias
+            parameters.append(self.constant(values, "bias"))
         pad = kernel // 2
-        return self.node("Conv", x, *parameters, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4,
-                         group=groups)
+        return self.node(
+            "Conv", x, *parameters, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4, group=groups
+        )
 
     def norm(self, x: str, channels: int) -> str:
         parameters = [
@@ -81,8 +89,9 @@ class Builder:
 
     def upsample(self, x: str) -> str:
         scales = self.constant(numpy.array([1, 1, 2, 2], numpy.float32))
-        return self.node("Resize", x, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric",
-                         nearest_mode="floor")
+        return self.node(
+            "Resize", x, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+        )
 
     def concat(self, *parts: str, axis: int = 1) -> str:
         return self.node("Concat", *parts, axis=axis)
@@ -143,7 +152,8 @@ class Yolox(Builder):
         hidden = channels // 2
         x = self.block(x, channels, hidden)
         pools = [
-            self.node("MaxPool", x, kernel_shape=[size] * 2, strides=[1, 1], pads=[size // 2] * 4) for size in (5, 9, 13)
+            self.node("MaxPool", x, kernel_shape=[size] * 2, strides=[1, 1], pads=[size // 2] * 4)
+            for size in (5, 9, 13)
         ]
         return self.block(self.concat(x, *pools), hidden * 4, channels)
 
@@ -173,7 +183,7 @@ class Yolox(Builder):
         high = self.csp(high, width * 16, width * 16, 1, shortcut=False)
 
         rows, count = [], 0
-        for level, channels, stride in zip((low, middle, high), (4, 8, 16), self.STRIDES):
+        for level, channels, stride in zip((low, middle, high), (4, 8, 16), self.STRIDES, strict=True):
             cells = (self.side // stride) ** 2
             count += cells
             rows.append(self.reshape(self.head(level, width * channels, width * 4), 1, 5 + len(CLASSES), cells))
@@ -208,8 +218,9 @@ class Yolov8(Builder):
             parts.append(self.node("MaxPool", parts[-1], kernel_shape=[5, 5], strides=[1, 1], pads=[2] * 4))
         return self.block(self.concat(*parts), hidden * 4, channels)
 
-    def branch(self, x: str, inputs: int, width: int, outputs: int) -> str:
-        return self.conv(self.block(self.block(x, inputs, width, 3), width, width, 3), width, outputs)
+    def branch(self, x: str, inputs: int, width: int, bias: numpy.ndarray) -> str:
+        x = self.block(self.block(x, inputs, width, 3), width, width, 3)
+        return self.conv(x, width, len(bias), bias=bias)
 
     def build(self, width: int = 8) -> onnx.ModelProto:
         bins, classes = self.BINS, len(CLASSES)
@@ -228,9 +239,10 @@ class Yolov8(Builder):
         high = self.c2f(high, width * 24, width * 16, 1, False)
 
         rows, points, strides = [], [], []
-        for level, channels, stride in zip((low, middle, high), (4, 8, 16), self.STRIDES):
-            boxes = self.branch(level, width * channels, width * 4, 4 * bins)
-            scores = self.branch(level, width * channels, width * 4, classes)
+        for level, channels, stride in zip((low, middle, high), (4, 8, 16), self.STRIDES, strict=True):
+            # low bins are likely, so that boxes are smaller than the image
+            boxes = self.branch(level, width * channels, width * 4, numpy.tile(numpy.arange(bins) * -0.8, 4))
+            scores = self.branch(level, width * channels, width * 4, numpy.full(classes, -2.0))
             cells = self.side // stride
             rows.append(self.reshape(self.concat(boxes, scores), 1, 4 * bins + classes, cells * cells))
             centres = numpy.arange(cells) + 0.5
@@ -272,7 +284,9 @@ class Rtdetr(Builder):
         """Residual block; a projection where shapes differ."""
         inner = self.block(self.block(x, inputs, outputs, 3, stride), outputs, outputs, 3, act=False)
         same = stride == 1 and inputs == outputs
-        return self.node("Relu", self.node("Add", inner, x if same else self.block(x, inputs, outputs, 1, stride, False)))
+        return self.node(
+            "Relu", self.node("Add", inner, x if same else self.block(x, inputs, outputs, 1, stride, False))
+        )
 
     def rep(self, x: str, channels: int) -> str:
         """A 3 x 3 and a 1 x 1 convolution side by side, added."""
@@ -388,7 +402,7 @@ class Rtdetr(Builder):
         middle = self.fusion(self.block(low, width, width, 3, 2), fourth, width)
         high = self.fusion(self.block(middle, width, width, 3, 2), fifth, width)
 
-        levels = list(zip((low, middle, high), sides))
+        levels = list(zip((low, middle, high), sides, strict=True))
         memory = self.concat(*(self.rows(level, width, side * side) for level, side in levels), axis=1)
         memory = self.layer_norm(self.dense(memory, width, width), width)
         logits = self.dense(memory, width, len(CLASSES))
