@@ -341,3 +341,11 @@ def test_calibration_images_that_cannot_be_used_are_named(
     done = program(*make)
     assert done.returncode == 1 and "b.png" in done.stderr, done.stderr
     assert not list(out.glob("*.onnx")) and not list(out.glob("*.toml"))
+
+
+def test_latency_is_measured_where_it_is_asked_for(compress: Callable, models: dict[str, Path], tmp_path: Path) -> None:
+    make = [models["yolov8"], "--fp16", "-o", tmp_path / "out"]
+    assert compress(*make)["variants"][0]["latency"] is None
+    latency = compress(*make, "--latency")["variants"][0]["latency"]
+    assert latency["ratio"] == pytest.approx(latency["p50_ms"] / latency["base_p50_ms"])
+    assert latency["p50_ms"] > 0

@@ -87,7 +87,7 @@ pub(super) struct CalibrationArgs {
 /// What a variant has to reach.
 #[derive(Debug, clap::Args)]
 pub(super) struct GateArgs {
-    /// Refuse a variant that loses more: ap, ap50, worst_class_ap, in 0..1.
+    /// Refuse a variant that loses more: ap, ap50, `worst_class_ap`, in 0..1.
     #[arg(long, value_name = "NAME=DROP,…")]
     max_drop: Option<Limits>,
     /// Labelled dataset that --max-drop is measured on; the calibration dataset if not given.

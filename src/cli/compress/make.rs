@@ -14,6 +14,7 @@ use roadproof::detector::manifest::CompressionSpec;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use super::latency::Latency;
 use super::table;
 
 /// Variants that the gate refuses go to this folder.
@@ -54,6 +55,8 @@ pub(super) struct Made {
     pub(super) reports: Vec<StepReport>,
     pub(super) verdict: Option<Verdict>,
     pub(super) parameters: usize,
+    /// Where it was asked for.
+    pub(super) latency: Option<Latency>,
 }
 
 impl Made {
@@ -70,6 +73,7 @@ impl Made {
             "compression": self.manifest.compression,
             "steps": self.reports,
             "gate": self.verdict,
+            "latency": self.latency,
         }))
     }
 }
@@ -163,7 +167,15 @@ impl Maker<'_> {
             if let Ok(model) = Model::load(&manifest.model_path(), manifest.sha256.as_deref()) {
                 let parameters = table::parameters(&model);
                 let (state, reports, verdict) = (State::There, Vec::new(), None);
-                return Ok(Some(Made { manifest, state, place, reports, verdict, parameters }));
+                return Ok(Some(Made {
+                    manifest,
+                    state,
+                    place,
+                    reports,
+                    verdict,
+                    parameters,
+                    latency: None,
+                }));
             }
         }
         Ok(None)
@@ -187,7 +199,7 @@ impl Maker<'_> {
         // what was written has to be readable
         let manifest = ModelManifest::load(&toml)?;
         let parameters = table::parameters(&model);
-        Ok(Made { manifest, state: State::Made, place, reports, verdict: None, parameters })
+        Ok(Made { manifest, state: State::Made, place, reports, verdict: None, parameters, latency: None })
     }
 
     /// Sees to it that the variant's files lie in one place, and nothing of its name in the other.

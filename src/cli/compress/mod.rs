@@ -1,6 +1,7 @@
 //! `roadproof compress`.
 
 mod flags;
+mod latency;
 mod make;
 mod table;
 
@@ -29,7 +30,7 @@ use make::{Maker, Place, State};
   roadproof compress models/nanodet-g.toml --int8 --calibrate coco128/ -o compressed/
   roadproof compress model.toml --int8 --calibrate frames/ --calibration percentile --exclude conv_0 -o out/ --name model-int8
   roadproof compress model.toml --structured 0.3 --reconstruct weights --int8 --calibrate frames/ -o out/
-  roadproof compress --recipe config/compress.toml --calibrate frames/ -o compressed/
+  roadproof compress --recipe config/compress.toml --calibrate coco128/ -o compressed/
   roadproof compress model.toml --int8 --calibrate val/ --max-drop ap=0.01,worst_class_ap=0.03 -o out/
   roadproof evaluate coco128/ -m models/nanodet-g.toml -m compressed/nanodet-g-int8.toml")]
 pub(crate) struct Args {
@@ -54,6 +55,9 @@ pub(crate) struct Args {
     /// Make variants anew that are there already.
     #[arg(long)]
     force: bool,
+    /// Measure how fast each variant is beside the model that it is made from.
+    #[arg(long)]
+    latency: bool,
     /// Print the results as JSON.
     #[arg(long)]
     json: bool,
@@ -84,7 +88,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         force: args.force,
         gate: gate.as_ref(),
     };
-    let made = maker.all(&recipe.variants)?;
+    let mut made = maker.all(&recipe.variants)?;
+    if args.latency {
+        let spinner = make::spinner("measuring latency");
+        for variant in &mut made {
+            variant.latency = Some(latency::measure(&base, &variant.manifest, &args.session.options())?);
+        }
+        spinner.finish_and_clear();
+    }
     let refused = made.iter().filter(|variant| variant.place == Place::Refused);
     for variant in refused.clone() {
         for drop in variant.verdict.iter().flat_map(|verdict| &verdict.drops).filter(|drop| !drop.passed) {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use roadproof::compress::gate::Figures;
 use roadproof::compress::graph::Model;
 use roadproof::compress::recipe::StepReport;
 use roadproof::detector::ModelManifest;
@@ -22,53 +23,66 @@ pub(super) fn parameters(model: &Model) -> usize {
     weights.map(|tensor| count(&tensor.dims)).sum()
 }
 
-/// All variants, one a line.
+/// A line of the table.
+struct Row<'a> {
+    name: &'a str,
+    state: &'static str,
+    bytes: u64,
+    parameters: usize,
+    figures: Option<&'a Figures>,
+    latency: Option<f64>,
+    method: &'a str,
+}
+
+/// All variants, one a line, the base first.
 pub(super) fn summary(base: &ModelManifest, model: &Model, made: &[Made]) -> anyhow::Result<String> {
-    let mut text = String::new();
     let before = size(&base.model_path())?;
-    let names = made.iter().map(|variant| &variant.manifest.name).chain([&base.name]);
-    let width = names.map(|name| name.chars().count()).max().unwrap_or(0).max(7);
-    let has_gate = made.iter().any(|variant| variant.verdict.is_some());
-    let figures = if has_gate { "     AP   AP50  worst" } else { "" };
-    let _ = writeln!(
-        text,
-        "{:width$}  {:7}  {:>8}  {:>6}  {:>10}{figures}  method",
-        "variant", "", "MB", "%", "weights"
-    );
-    let line = |text: &mut String,
-                name: &str,
-                state: &str,
-                bytes: u64,
-                weights: usize,
-                figures: &str,
-                method: &str| {
-        let (mb, share) = (bytes as f64 / 1e6, 100.0 * bytes as f64 / before.max(1) as f64);
-        let _ = writeln!(
-            text,
-            "{name:width$}  {state:7}  {mb:8.2}  {share:6.1}  {weights:10}{figures}  {method}"
-        );
-    };
-    let points = |figures: Option<&roadproof::compress::gate::Figures>| match figures {
-        Some(figures) => {
-            let worst =
-                figures.worst_class_ap.map_or_else(|| "–".to_owned(), |ap| format!("{:.1}", ap * 100.0));
-            format!("  {:5.1}  {:5.1}  {worst:>5}", figures.ap * 100.0, figures.ap50 * 100.0)
-        }
-        None => String::new(),
-    };
-    let base_figures =
-        made.iter().find_map(|variant| variant.verdict.as_ref()).map(|verdict| &verdict.base_figures);
-    line(&mut text, &base.name, "base", before, parameters(model), &points(base_figures), "");
+    let verdicts = || made.iter().filter_map(|variant| variant.verdict.as_ref());
+    let latencies = || made.iter().filter_map(|variant| variant.latency.as_ref());
+    let mut rows = vec![Row {
+        name: &base.name,
+        state: "base",
+        bytes: before,
+        parameters: parameters(model),
+        figures: verdicts().next().map(|verdict| &verdict.base_figures),
+        latency: latencies().next().map(|_| 1.0),
+        method: "",
+    }];
     for variant in made {
-        let state = match (variant.place, variant.state) {
-            (Place::Refused, _) => "refused",
-            (Place::Output, State::Made) => "made",
-            (Place::Output, State::There) => "there",
-        };
-        let bytes = size(&variant.manifest.model_path())?;
-        let method = variant.manifest.compression.as_ref().map_or("", |compression| &compression.method);
-        let figures = points(variant.verdict.as_ref().map(|verdict| &verdict.figures));
-        line(&mut text, &variant.manifest.name, state, bytes, variant.parameters, &figures, method);
+        rows.push(Row {
+            name: &variant.manifest.name,
+            state: match (variant.place, variant.state) {
+                (Place::Refused, _) => "refused",
+                (Place::Output, State::Made) => "made",
+                (Place::Output, State::There) => "there",
+            },
+            bytes: size(&variant.manifest.model_path())?,
+            parameters: variant.parameters,
+            figures: variant.verdict.as_ref().map(|verdict| &verdict.figures),
+            latency: variant.latency.map(|latency| latency.ratio),
+            method: variant.manifest.compression.as_ref().map_or("", |compression| &compression.method),
+        });
+    }
+    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(7);
+    let mut text = format!("{:width$}  {:7}  {:>8}  {:>6}  {:>10}", "variant", "", "MB", "%", "weights");
+    if verdicts().next().is_some() {
+        text += "     AP   AP50  worst";
+    }
+    if latencies().next().is_some() {
+        text += "     p50";
+    }
+    text += "  method\n";
+    for Row { name, state, bytes, parameters, figures, latency, method } in rows {
+        let (mb, share) = (bytes as f64 / 1e6, 100.0 * bytes as f64 / before.max(1) as f64);
+        let _ = write!(text, "{name:width$}  {state:7}  {mb:8.2}  {share:6.1}  {parameters:10}");
+        if let Some(Figures { ap, ap50, worst_class_ap, .. }) = figures {
+            let worst = worst_class_ap.map_or_else(|| "–".to_owned(), |ap| format!("{:.1}", ap * 100.0));
+            let _ = write!(text, "  {:5.1}  {:5.1}  {worst:>5}", ap * 100.0, ap50 * 100.0);
+        }
+        if let Some(ratio) = latency {
+            let _ = write!(text, "  {ratio:5.2}×");
+        }
+        let _ = writeln!(text, "  {method}");
     }
     for variant in made {
         let _ = writeln!(text, "{}", variant.manifest.path().display());

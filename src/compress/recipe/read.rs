@@ -44,7 +44,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn recipe(&self) -> Result<Recipe, CompressError> {
-        let document = DeTable::parse(self.text).map_err(|error| self.of_toml(String::new(), &error))?;
+        let document = DeTable::parse(self.text).map_err(|error| self.of_toml("", &error))?;
         let whole = document.span();
         let mut root = document.into_inner();
         self.format(&root, &whole)?;
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
             return Err(self.wrong(whole.clone(), "format", &format!("{expected}, found none")));
         };
         let found: u32 = Deserialize::deserialize(ValueDeserializer::from(value.clone()))
-            .map_err(|error| self.of_toml("format".to_owned(), &error))?;
+            .map_err(|error| self.of_toml("format", &error))?;
         if found == RECIPE_FORMAT {
             return Ok(());
         }
@@ -131,19 +131,19 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| self.wrong(span.clone(), &method_key, "is missing: it says what the step does"))?;
         let method_span = method.span();
         let method: String = Deserialize::deserialize(ValueDeserializer::from(method))
-            .map_err(|error| self.of_toml(method_key.clone(), &error))?;
+            .map_err(|error| self.of_toml(&method_key, &error))?;
         let reconstruct = if takes_reconstruct(&method) { table.remove("reconstruct") } else { None };
         let reconstruct = reconstruct
             .map(|value| Deserialize::deserialize(ValueDeserializer::from(value)))
             .transpose()
-            .map_err(|error| self.of_toml(format!("{key}.reconstruct"), &error))?;
+            .map_err(|error| self.of_toml(&format!("{key}.reconstruct"), &error))?;
         let known = entries(&table);
         let options = ValueDeserializer::from(Spanned::new(span.clone(), DeValue::Table(table)));
         Step::from_parts(&method, reconstruct, options).map_err(|error| {
             if error.message().starts_with("unknown method") {
                 return self.wrong(method_span, &method_key, &unknown_method(&method));
             }
-            self.of_toml(inner_key(key, &known, &error.span().unwrap_or(span)), &error)
+            self.of_toml(&inner_key(key, &known, &error.span().unwrap_or(span)), &error)
         })
     }
 
@@ -179,12 +179,12 @@ impl<'a> Reader<'a> {
         let known = entries(&table);
         let value = Spanned::new(span.clone(), DeValue::Table(table));
         T::deserialize(ValueDeserializer::from(value))
-            .map_err(|error| self.of_toml(inner_key(key, &known, &error.span().unwrap_or(span)), &error))
+            .map_err(|error| self.of_toml(&inner_key(key, &known, &error.span().unwrap_or(span)), &error))
     }
 
-    fn of_toml(&self, key: String, error: &toml::de::Error) -> CompressError {
+    fn of_toml(&self, key: &str, error: &toml::de::Error) -> CompressError {
         let problem = error.message().trim().replace('\n', "; ");
-        self.wrong(error.span().unwrap_or(0..0), &key, &problem)
+        self.wrong(error.span().unwrap_or(0..0), key, &problem)
     }
 
     fn wrong(&self, span: Range<usize>, key: &str, problem: &str) -> CompressError {

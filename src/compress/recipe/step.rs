@@ -154,7 +154,7 @@ impl std::fmt::Display for Step {
         match self {
             Self::Fp16(_) => f.write_str("fp16")?,
             Self::Int8(options) => {
-                write!(f, "int8 weights, {} activations, {}", options.activations, options.calibration)?
+                write!(f, "int8 weights, {} activations, {}", options.activations, options.calibration)?;
             }
             Self::Structured(Structured { options, .. }) => {
                 let (importance, spread) = (word(&options.importance), word(&options.spread));
