@@ -90,7 +90,7 @@ fn what_is_wrong_is_named_with_its_place() {
         (
             "rate = 0.3",
             "ratee = 0.3",
-            "line 16, column 31: `variant[0].steps[0].ratee`: unknown field `ratee`",
+            "line 16, column 30: `variant[0].steps[0].ratee`: unknown field `ratee`",
         ),
         ("rate = 0.3, ", "", "line 16, column 5: `variant[0].steps[0]`: missing field `rate`"),
         (
@@ -98,7 +98,7 @@ fn what_is_wrong_is_named_with_its_place() {
             "rate = 1.3",
             "line 16, column 5: `variant[0].steps[0]`: `rate`: expected 0 to 0.95, found 1.3",
         ),
-        ("rate = 0.3", "rate = \"some\"", "line 16, column 38: `variant[0].steps[0].rate`: invalid type"),
+        ("rate = 0.3", "rate = \"some\"", "line 16, column 37: `variant[0].steps[0].rate`: invalid type"),
         ("\"l1\"", "\"l3\"", "`variant[0].steps[0].importance`: unknown variant `l3`"),
         ("\"weights\"", "\"all\"", "`variant[0].steps[0].reconstruct`: unknown variant `all`"),
         (
