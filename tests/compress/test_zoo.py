@@ -20,7 +20,7 @@ METHODS = {
     "fp16": (["--fp16"], 0.6 if SHRINKS else 1.01),
     "int8": (["--int8"], 0.5),
     "structured": (["--structured", "0.3"], 0.85 if SHRINKS else 1.01),
-    "structured-int8": (["--structured", "0.3", "--reconstruct", "bias", "--int8"], 0.45 if SHRINKS else 0.5),
+    "structured-int8": (["--structured", "0.3", "--reconstruct", "bias", "--int8"], 0.29 if SHRINKS else 0.5),
 }
 
 

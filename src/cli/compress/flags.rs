@@ -131,7 +131,9 @@ impl Methods {
             name.push_str(&suffix);
         }
         if self.fp16 {
-            steps.push(Step::Fp16(fp16::Options { exclude: self.exclude.clone() }));
+            let mut options = fp16::Options::default();
+            options.exclude.clone_from(&self.exclude);
+            steps.push(Step::Fp16(options));
             name.push_str("-fp16");
         }
         if self.int8 {
