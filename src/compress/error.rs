@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::graph::GraphError;
 use crate::data::dataset::DatasetError;
 use crate::detector::DetectorError;
+use crate::evaluation::study::StudyError;
 
 /// Why a model cannot be compressed.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,7 @@ pub enum CompressError {
         node: String,
         /// Why.
         problem: String,
+    },
     /// No node of the model can be half precision, or all are excluded.
     #[error(
         "model `{path}`: expected nodes that can compute in float16, found none that is not excluded or beyond its range \
@@ -90,6 +92,64 @@ pub enum CompressError {
         /// The image.
         image: PathBuf,
     },
+    /// A recipe cannot be used.
+    #[error("recipe `{path}`: {}", placed(*place, key, problem), path = path.display())]
+    Recipe {
+        /// Its file.
+        path: PathBuf,
+        /// Line and column in characters, both from 1.
+        place: Option<(usize, usize)>,
+        /// Dotted key, such as `variant[0].steps[1].rate`.
+        key: String,
+        /// What was expected, and what was found.
+        problem: String,
+    },
+    /// A step is at the wrong place, or lacks something.
+    #[error("step {number} ({method}): {problem}")]
+    Step {
+        /// Which, from 1.
+        number: usize,
+        /// Its method.
+        method: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// Nothing is to be done.
+    #[error("expected at least one step (fp16, int8, structured, unstructured), found none")]
+    NoSteps,
+    /// A corruption of the stream makes no sense on calibration images.
+    #[error(
+        "'{name}' acts on a stream of frames, calibration images are no stream; choose a corruption of single images \
+         (`roadproof corrupt --list`)"
+    )]
+    StreamCorruption {
+        /// The corruption.
+        name: &'static str,
+    },
+    /// No file can be called that.
+    #[error(
+        "expected a name that a file can have anywhere (letters, digits, `-`, `_`, `.`, `+`, inner spaces), found \
+         '{name}'"
+    )]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The accuracy gate cannot measure.
+    #[error("accuracy gate: {problem}")]
+    Gate {
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// The accuracy gate's measurement.
+    #[error("accuracy gate: {0}")]
+    Study(#[from] StudyError),
+}
+
+fn placed(place: Option<(usize, usize)>, key: &str, problem: &str) -> String {
+    let place = place.map_or_else(String::new, |(line, column)| format!("line {line}, column {column}: "));
+    let key = if key.is_empty() { String::new() } else { format!("`{key}`: ") };
+    format!("{place}{key}{problem}")
 }
 
 fn hint(nearest: Option<&str>) -> String {

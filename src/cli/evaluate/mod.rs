@@ -19,7 +19,7 @@ const LEAST_BOOTSTRAP: u32 = 100;
 /// Measure accuracy on a labelled dataset: class by class, corruption by corruption, the worst class first.
 ///
 /// DATASET is a folder in the layout of YOLO (images/, labels/, classes.txt) or KITTI (`image_2`/, `label_2`/), or a JSON file of COCO or
-/// BDD100K, or a bag with labels. The first model, or the one named by --base, is what the others are compared with. An interrupted study goes on where it
+/// BDD100K, or a bag with labels. The model that the others were made from (or the first, or the one named by --base) is what they are compared with. An interrupted study goes on where it
 /// was when the same command is given again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -34,7 +34,8 @@ pub(crate) struct Args {
     /// Model manifest; may be given several times.
     #[arg(long = "model", short, value_name = "TOML", required_unless_present = "detections")]
     models: Vec<PathBuf>,
-    /// Name of the model that the others are compared with; the first if not given.
+    /// Name of the model that the others are compared with; if not given, the one that others say they were made from, or
+    /// else the first.
     #[arg(long, value_name = "NAME")]
     base: Option<String>,
     /// Corruptions: names, groups (noise, blur, weather, digital, camera), `benchmark` (the published fifteen), `none`.
@@ -107,7 +108,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let images = StudyImages::new(dataset, &map, first.class_names(), map_path)?;
     list_unmapped(&images);
     let base = match &args.base {
-        None => 0,
+        None => base_of_others(&manifests),
         Some(name) => manifests.iter().position(|model| model.name == *name).with_context(|| {
             let names: Vec<&str> = manifests.iter().map(|model| model.name.as_str()).collect();
             format!("--base {name}: no model of this name is given; there are {}", names.join(", "))
@@ -146,6 +147,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         eprintln!("{} holds everything", report.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The model that another one's manifest says it was made from; the first if there is none.
+fn base_of_others(manifests: &[ModelManifest]) -> usize {
+    let is_base_of = |base: &ModelManifest, variant: &ModelManifest| {
+        variant.compression.as_ref().is_some_and(|made| match &base.sha256 {
+            Some(sha256) => made.base_sha256.eq_ignore_ascii_case(sha256),
+            None => made.base == base.name,
+        })
+    };
+    manifests.iter().position(|base| manifests.iter().any(|variant| is_base_of(base, variant))).unwrap_or(0)
 }
 
 fn open(args: &Args) -> anyhow::Result<Dataset> {

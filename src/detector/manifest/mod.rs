@@ -9,6 +9,7 @@ mod validate;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use locate::line_and_column;
 use serde::{Deserialize, Serialize};
 
 use super::{DetectorError, Thresholds};
@@ -53,23 +54,35 @@ pub struct ModelManifest {
 }
 
 /// How a model was made from another one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CompressionSpec {
     /// Name of the model it was made from.
     pub base: String,
     /// SHA-256 of that model's ONNX file.
     pub base_sha256: String,
-    /// What was done, such as `int8 minmax uint8`.
+    /// What was done, in words, such as `int8 weights, uint8 activations, minmax`.
     pub method: String,
+    /// Share of weights or channels that pruning removed, 0 to 1; of several prunings that of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
     /// Number of images that it was calibrated on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration_images: Option<usize>,
     /// SHA-256 over those images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration_sha256: Option<String>,
+    /// Corruptions under which they were used as well, such as `gaussian_noise:1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibration_corruptions: Vec<String>,
+    /// Seed of those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration_seed: Option<u64>,
     /// Version of Roadproof that did it.
     pub tool_version: String,
+    /// What was done, step by step with all options: what a recipe for `roadproof compress` holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<toml::Table>,
 }
 
 /// The model's input tensor and how an image becomes one.

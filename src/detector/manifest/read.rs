@@ -45,7 +45,18 @@ const SCHEMA: &[(&str, &[&str])] = &[
     ("classes", &["names", "file"]),
     (
         "compression",
-        &["base", "base_sha256", "method", "calibration_images", "calibration_sha256", "tool_version"],
+        &[
+            "base",
+            "base_sha256",
+            "method",
+            "rate",
+            "calibration_images",
+            "calibration_sha256",
+            "calibration_corruptions",
+            "calibration_seed",
+            "tool_version",
+            "steps",
+        ],
     ),
 ];
 

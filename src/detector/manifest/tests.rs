@@ -273,10 +273,13 @@ proptest! {
 #[test]
 fn a_compressed_model_tells_its_base() {
     let table = "[compression]\nbase = \"big\"\nbase_sha256 = \"00\"\nmethod = \"int8\"\ncalibration_images = 9\n\
-                 calibration_sha256 = \"11\"\ntool_version = \"0.1.0\"\n";
+                 calibration_sha256 = \"11\"\ntool_version = \"0.1.0\"\n\
+                 [[compression.steps]]\nmethod = \"structured\"\nrate = 0.3\n\
+                 [[compression.steps]]\nmethod = \"int8\"\nexclude = [\"conv_0\"]\n";
     let manifest = parse(&format!("{GOOD}\n{table}")).unwrap();
     let compression = manifest.compression.clone().unwrap();
     assert_eq!((compression.base.as_str(), compression.calibration_images), ("big", Some(9)));
+    assert_eq!(compression.steps[1]["exclude"][0].as_str(), Some("conv_0"));
     assert_eq!(parse(&toml::to_string(&manifest).unwrap()).unwrap(), manifest);
     let found = complaint(&format!("{GOOD}\n{}", table.replace("method", "methode")));
     assert!(found.message.contains("did you mean `method`"), "{found:?}");
