@@ -82,6 +82,18 @@ pub enum CompressError {
         /// The model.
         path: PathBuf,
     },
+    /// Mixed precision found nothing.
+    #[error(
+        "model `{path}`: mixed precision: with even one of its {layers} layers in integers it loses more than the gate allows; \
+         allow more, or calibrate on other images",
+        path = path.display()
+    )]
+    NothingPasses {
+        /// The model.
+        path: PathBuf,
+        /// Layers that could be quantised.
+        layers: usize,
+    },
     /// A tensor has no range.
     #[error("tensor `{tensor}`: expected finite values on every calibration image, found {found} on {image}", image = image.display())]
     NotFinite {

@@ -62,6 +62,9 @@ pub(super) struct Methods {
     /// Of --int8: keep so many more in float: those whose weights suffer most from rounding.
     #[arg(long, value_name = "N", default_value_t = 0)]
     exclude_worst: usize,
+    /// Of --int8: mixed precision: keep as few more layers in float as it takes to pass --max-drop.
+    #[arg(long, requires = "int8")]
+    mixed: bool,
     /// Name of the result; the model's and what was done if not given.
     #[arg(long)]
     name: Option<String>,
@@ -143,8 +146,9 @@ impl Methods {
                 activations: self.activations,
                 exclude: self.exclude.clone(),
                 exclude_worst: self.exclude_worst,
+                mixed: self.mixed,
             }));
-            name.push_str("-int8");
+            name.push_str(if self.mixed { "-mixed" } else { "-int8" });
         }
         if steps.is_empty() {
             bail!(

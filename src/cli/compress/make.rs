@@ -7,8 +7,10 @@ use anyhow::Context as _;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use roadproof::compress::gate::{Gate, Verdict};
 use roadproof::compress::graph::{Model, write_whole};
-use roadproof::compress::recipe::{Calibration, Step, StepReport, Variant, apply, describe, may_use_images};
-use roadproof::compress::{CalibrationImages, Progress};
+use roadproof::compress::recipe::{
+    Applied, Calibration, Judge, Step, StepReport, Variant, apply, describe, may_use_images,
+};
+use roadproof::compress::{CalibrationImages, CompressError, Progress};
 use roadproof::detector::ModelManifest;
 use roadproof::detector::manifest::CompressionSpec;
 use serde_json::json;
@@ -158,7 +160,10 @@ impl Maker<'_> {
         for place in [Place::Output, Place::Refused] {
             let path = self.folder(place).join(format!("{}.toml", variant.name));
             let Ok(manifest) = ModelManifest::load(&path) else { continue };
-            let mut wanted = self.manifest(variant, manifest.sha256.clone())?;
+            // what mixed precision found is no wish, but a result
+            let found = manifest.compression.as_ref().map(|made| made.kept_in_float.clone());
+            let mut wanted =
+                self.manifest(variant, manifest.sha256.clone(), found.unwrap_or_default())?;
             wanted.set_path(&path);
             if wanted != manifest {
                 continue;
@@ -183,8 +188,16 @@ impl Maker<'_> {
 
     fn make(&self, variant: &Variant, bars: &Bars) -> anyhow::Result<Made> {
         let images = self.images.filter(|_| may_use_images(&variant.steps)).map(|(images, _)| images);
-        let (model, reports) =
-            apply(self.model, &variant.steps, &self.base.input, images, &mut |progress| bars.run(progress))?;
+        let mut passes = |model: &Model| self.passes(model, variant);
+        let judge = self.gate.is_some().then_some(&mut passes as &mut Judge<'_>);
+        let input = &self.base.input;
+        let Applied { model, reports, .. } =
+            apply(self.model, &variant.steps, input, images, judge, &mut |progress| bars.run(progress))?;
+        let found = reports.iter().find_map(|report| match report {
+            StepReport::Int8(report) => Some(report.kept_in_float.clone()),
+            _ => None,
+        });
+        let found = found.unwrap_or_default();
         // what a gate has not let pass is not yet a result
         let place = if self.gate.is_some() { Place::Refused } else { Place::Output };
         let folder = self.folder(place);
@@ -194,12 +207,26 @@ impl Maker<'_> {
         // the old manifest does not describe the new file
         remove(&toml)?;
         let bytes = model.save(&folder.join(format!("{}.onnx", variant.name)))?;
-        let manifest = self.manifest(variant, Some(hexadecimal(&bytes)))?;
+        let manifest = self.manifest(variant, Some(hexadecimal(&bytes)), found)?;
         write_whole(&toml, toml::to_string(&manifest)?.as_bytes())?;
         // what was written has to be readable
         let manifest = ModelManifest::load(&toml)?;
         let parameters = table::parameters(&model);
         Ok(Made { manifest, state: State::Made, place, reports, verdict: None, parameters, latency: None })
+    }
+
+    /// Whether the gate would let a model pass.
+    fn passes(&self, model: &Model, variant: &Variant) -> Result<bool, CompressError> {
+        let Some(gate) = self.gate else { return Ok(true) };
+        let folder = tempfile::tempdir()
+            .map_err(|error| CompressError::Gate { problem: format!("no folder for a trial: {error}") })?;
+        let bytes = model.save(&folder.path().join(format!("{}.onnx", variant.name)))?;
+        let manifest = self.manifest(variant, Some(hexadecimal(&bytes)), Vec::new());
+        let text = manifest.and_then(|manifest| Ok(toml::to_string(&manifest)?));
+        let text = text.map_err(|error| CompressError::Gate { problem: format!("{error:#}") })?;
+        let path = folder.path().join(format!("{}.toml", variant.name));
+        write_whole(&path, text.as_bytes())?;
+        Ok(gate.check(&ModelManifest::load(&path)?)?.passed)
     }
 
     /// Sees to it that the variant's files lie in one place, and nothing of its name in the other.
@@ -229,7 +256,12 @@ impl Maker<'_> {
     }
 
     /// The variant's manifest, for a file of this hash.
-    fn manifest(&self, variant: &Variant, sha256: Option<String>) -> anyhow::Result<ModelManifest> {
+    fn manifest(
+        &self,
+        variant: &Variant,
+        sha256: Option<String>,
+        kept_in_float: Vec<String>,
+    ) -> anyhow::Result<ModelManifest> {
         let mut manifest = self.base.clone();
         variant.name.clone_into(&mut manifest.name);
         manifest.file = PathBuf::from(format!("{}.onnx", variant.name));
@@ -249,6 +281,7 @@ impl Maker<'_> {
             calibration_corruptions: corruptions.iter().map(ToString::to_string).collect(),
             calibration_seed: (!corruptions.is_empty()).then_some(self.calibration.seed),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            kept_in_float,
             steps,
         });
         Ok(manifest)

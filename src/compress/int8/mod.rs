@@ -89,6 +89,9 @@ pub struct Options {
     pub exclude: Vec<String>,
     /// So many more stay in float: those whose weights suffer most, by the ratio of signal to rounding error.
     pub exclude_worst: usize,
+    /// Mixed precision: as few more stay in float as it takes for the gate to let the model pass.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mixed: bool,
 }
 
 impl Default for Options {
@@ -99,6 +102,7 @@ impl Default for Options {
             activations: Activations::default(),
             exclude: Vec::new(),
             exclude_worst: 0,
+            mixed: false,
         }
     }
 }
@@ -129,6 +133,12 @@ pub struct Report {
     pub float: Vec<String>,
     /// Number of activations that are quantised.
     pub tensors: usize,
+    /// Of mixed precision: what quantising each layer alone does, the most sensitive first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sensitivities: Vec<Sensitivity>,
+    /// Of mixed precision: the layers that stay in float so that the gate lets the model pass.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kept_in_float: Vec<String>,
 }
 
 /// Quantises a model. `input` is its manifest's, so that calibration sees images as the detector does.
@@ -232,7 +242,9 @@ impl Calibrated {
         let float = names(&[Role::Float]);
         let nodes = rewrite::rewrite(model.graph_mut(), &plan, &self.ranges, self.activations)?;
         model.set_producer("roadproof", env!("CARGO_PKG_VERSION"));
-        Ok((model, Report { nodes, through, float, tensors: plan.tensors.len() }))
+        let tensors = plan.tensors.len();
+        let (sensitivities, kept_in_float) = (Vec::new(), Vec::new());
+        Ok((model, Report { nodes, through, float, tensors, sensitivities, kept_in_float }))
     }
 }
 

@@ -6,8 +6,9 @@ use super::{Step, check};
 use crate::compress::channels::{self, Kept};
 use crate::compress::graph::Model;
 use crate::compress::reconstruct::{self, Reconstruct};
-use crate::compress::{CalibrationImages, CompressError, Progress, fp16, int8, sparse};
+use crate::compress::{CalibrationImages, CompressError, Progress, Reference, fp16, int8, simplify, sparse};
 use crate::detector::manifest::InputSpec;
+use crate::detector::session::input_shape;
 
 /// What a step did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,7 +34,25 @@ pub enum StepReport {
     },
 }
 
-/// Does steps, in order. `input` is that of the model's manifest.
+/// Says whether a model loses little enough.
+pub type Judge<'a> = dyn FnMut(&Model) -> Result<bool, CompressError> + 'a;
+
+/// Images on which the sensitivity of each layer is measured.
+const SENSITIVITY_IMAGES: usize = 16;
+
+/// A compressed model, and what was done.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// It.
+    pub model: Model,
+    /// What was cleaned up before the first step.
+    pub simplified: simplify::Report,
+    /// Of each step.
+    pub reports: Vec<StepReport>,
+}
+
+/// Cleans the model up and does steps, in order. `input` is that of its manifest; `judge` is asked by steps that look for
+/// a model that loses little enough ([`int8::Options::mixed`]).
 ///
 /// # Errors
 /// [`check`]'s before any work; then [`CompressError`] of the steps.
@@ -42,11 +61,13 @@ pub fn apply(
     steps: &[Step],
     input: &InputSpec,
     images: Option<&CalibrationImages>,
+    judge: Option<&mut Judge<'_>>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Model, Vec<StepReport>), CompressError> {
-    check(steps, images.is_some())?;
-    // SIMPLIFY: every step is to see the simplified graph; the call belongs here, `base` being what it returns.
-    let mut line = Line { base, model: base.clone(), kept: Kept::new(), input, images };
+) -> Result<Applied, CompressError> {
+    check(steps, images.is_some(), judge.is_some())?;
+    let (base, simplified) = simplify::simplify(base, &input_shape(input))?;
+    let mut judge = judge;
+    let mut line = Line { model: base.clone(), base: &base, kept: Kept::new(), input, images };
     let mut reports = Vec::new();
     for step in steps {
         reports.push(match step {
@@ -57,7 +78,10 @@ pub fn apply(
             }
             Step::Int8(options) => {
                 let images = images.ok_or(CompressError::NoSteps)?;
-                let (model, report) = int8::quantise(&line.model, input, images, options, progress)?;
+                let (model, report) = match judge.as_mut().filter(|_| options.mixed) {
+                    Some(judge) => mixed(&line.model, input, images, options, *judge, progress)?,
+                    None => int8::quantise(&line.model, input, images, options, progress)?,
+                };
                 line.model = model;
                 StepReport::Int8(report)
             }
@@ -82,7 +106,34 @@ pub fn apply(
         });
     }
     line.model.set_producer("roadproof", env!("CARGO_PKG_VERSION"));
-    Ok((line.model, reports))
+    Ok(Applied { model: line.model, simplified, reports })
+}
+
+/// Quantises with as few layers in float as the judge needs.
+fn mixed(
+    model: &Model,
+    input: &InputSpec,
+    images: &CalibrationImages,
+    options: &int8::Options,
+    judge: &mut Judge<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Model, int8::Report), CompressError> {
+    let calibrated = int8::Calibrated::new(model, input, images, options, progress)?;
+    let reference = Reference::new(model, input, images, SENSITIVITY_IMAGES)?;
+    let sensitivities = int8::sensitivities(&calibrated, &reference, progress)?;
+    let layers = sensitivities.len();
+    // the attempts of a bisection, and the first
+    let attempts = layers.max(1).ilog2() as usize + 2;
+    let mut done = 0;
+    let found = int8::search(&calibrated, &sensitivities, |model, _| {
+        let passed = judge(model)?;
+        done += 1;
+        progress(Progress { what: "mixed precision", done: done.min(attempts), total: attempts });
+        Ok::<_, CompressError>(passed)
+    })?;
+    let found = found.ok_or_else(|| CompressError::NothingPasses { path: model.path().to_owned(), layers })?;
+    let report = int8::Report { sensitivities, kept_in_float: found.float, ..found.report };
+    Ok((found.model, report))
 }
 
 /// A model on its way.

@@ -5,11 +5,11 @@ use crate::compress::CompressError;
 use crate::compress::sparse::Scope;
 use crate::corruption::{self, Group};
 
-/// Checks the values of steps, their order, and whether there are images where they need some.
+/// Checks the values of steps, their order, and whether there are images and a gate where they need them.
 ///
 /// # Errors
 /// [`CompressError::Step`] names the step; [`CompressError::NoSteps`].
-pub fn check(steps: &[Step], has_images: bool) -> Result<(), CompressError> {
+pub fn check(steps: &[Step], has_images: bool, has_gate: bool) -> Result<(), CompressError> {
     if steps.is_empty() {
         return Err(CompressError::NoSteps);
     }
@@ -21,6 +21,13 @@ pub fn check(steps: &[Step], has_images: bool) -> Result<(), CompressError> {
                 "{what} need{} calibration images, none are given",
                 if what.ends_with('s') { "" } else { "s" }
             ))
+        });
+        let problem = problem.or_else(|| {
+            let mixed = matches!(step, Step::Int8(options) if options.mixed);
+            (mixed && !has_gate).then(|| {
+                "mixed precision needs to know how much may be lost: give a gate (--max-drop, or [gate] in the recipe)"
+                    .to_owned()
+            })
         });
         if let Some(problem) = problem {
             return Err(CompressError::Step { number: number + 1, method: step.method(), problem });

@@ -19,7 +19,7 @@ use super::CompressError;
 use super::gate::GateSpec;
 use crate::corruption;
 
-pub use apply::{StepReport, apply};
+pub use apply::{Applied, Judge, StepReport, apply};
 pub use check::{check, check_corruptions, check_name};
 pub use step::{Step, Structured, Unstructured, describe, may_use_images};
 

@@ -155,6 +155,9 @@ impl std::fmt::Display for Step {
             Self::Fp16(_) => f.write_str("fp16")?,
             Self::Int8(options) => {
                 write!(f, "int8 weights, {} activations, {}", options.activations, options.calibration)?;
+                if options.mixed {
+                    f.write_str(", mixed")?;
+                }
             }
             Self::Structured(Structured { options, .. }) => {
                 let (importance, spread) = (word(&options.importance), word(&options.spread));

@@ -148,10 +148,10 @@ fn steps_at_the_wrong_place_are_refused() {
     let fp16 = || step("method = 'fp16'");
     let pruned = |more: &str| step(&format!("method = 'structured'\nrate = 0.5\n{more}"));
     let sparse = |more: &str| step(&format!("method = 'unstructured'\n{more}"));
-    let refused = |steps: &[Step], has_images| check(steps, has_images).unwrap_err().to_string();
+    let refused = |steps: &[Step], has_images| check(steps, has_images, false).unwrap_err().to_string();
 
-    check(&[pruned(""), sparse("rate = 0.1"), int8()], true).unwrap();
-    check(&[pruned(""), fp16()], false).unwrap();
+    check(&[pruned(""), sparse("rate = 0.1"), int8()], true, false).unwrap();
+    check(&[pruned(""), fp16()], false, false).unwrap();
     assert!(refused(&[], true).contains("at least one step"));
     assert!(refused(&[int8(), int8()], true).contains("step 2 (int8): the model is in int8 already"));
     assert!(refused(&[fp16(), int8()], true).contains("step 2 (int8): the model is in fp16 already; choose"));
@@ -163,7 +163,7 @@ fn steps_at_the_wrong_place_are_refused() {
     );
     for more in ["reconstruct = 'bias'", "importance = 'activation'", "spread = 'sensitivity'"] {
         assert!(refused(&[pruned(more)], false).contains("needs calibration images"), "{more}");
-        check(&[pruned(more)], true).unwrap();
+        check(&[pruned(more)], true, false).unwrap();
     }
     for scope in ["{ keep = 4, group = 4 }", "{ keep = 0, group = 4 }"] {
         assert!(
@@ -171,7 +171,10 @@ fn steps_at_the_wrong_place_are_refused() {
             "{scope}"
         );
     }
-    check(&[sparse("scope.pattern = { keep = 2, group = 4 }")], false).unwrap();
+    check(&[sparse("scope.pattern = { keep = 2, group = 4 }")], false, false).unwrap();
+    let mixed = step("method = 'int8'\nmixed = true");
+    assert!(refused(std::slice::from_ref(&mixed), true).contains("give a gate"));
+    check(&[mixed], true, true).unwrap();
 }
 
 #[test]

@@ -80,6 +80,9 @@ pub struct CompressionSpec {
     pub calibration_seed: Option<u64>,
     /// Version of Roadproof that did it.
     pub tool_version: String,
+    /// Layers that mixed precision keeps in float.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept_in_float: Vec<String>,
     /// What was done, step by step with all options: what a recipe for `roadproof compress` holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<toml::Table>,
