@@ -1,9 +1,11 @@
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use roadproof::compress::graph::Model;
-use roadproof::compress::inspect::{Inspection, Placement, Tensor, inspect};
+use roadproof::compress::inspect::{Inspection, Placement, inspect};
 use roadproof::detector::manifest::{CompressionSpec, Layout};
 use roadproof::detector::{ModelManifest, Provider};
 use serde_json::json;
@@ -67,77 +69,87 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "compression": compression,
             "placement": placements,
         });
-        println!("{result:#}");
-        return Ok(ExitCode::SUCCESS);
+        return show(&format!("{result:#}\n"));
     }
-    match &manifest {
-        Some(manifest) => println!("{}: {}", manifest.name, path.display()),
-        None => println!("{}", path.display()),
-    }
-    print_model(&found, bytes, model.sha256());
+    let mut text = match &manifest {
+        Some(manifest) => format!("{}: {}\n", manifest.name, path.display()),
+        None => format!("{}\n", path.display()),
+    };
+    write_model(&mut text, &found, bytes, model.sha256())?;
     if let Some(compression) = compression {
-        print_compression(compression);
+        write_compression(&mut text, compression)?;
     }
     for placement in &placements {
-        print_placement(placement);
+        write_placement(&mut text, placement)?;
     }
     if args.layers {
-        print_layers(&found);
+        write_layers(&mut text, &found)?;
     }
-    Ok(ExitCode::SUCCESS)
+    show(&text)
 }
 
-fn print_model(found: &Inspection, bytes: u64, sha256: &str) {
-    println!("  sha256       {sha256}");
-    println!("  file         {:.2} MB", bytes as f64 / 1e6);
+/// Prints a text that may be long; who reads only its beginning (`| head`) is right to.
+fn show(text: &str) -> anyhow::Result<ExitCode> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn write_model(text: &mut String, found: &Inspection, bytes: u64, sha256: &str) -> std::fmt::Result {
+    writeln!(text, "  sha256       {sha256}")?;
+    writeln!(text, "  file         {:.2} MB", bytes as f64 / 1e6)?;
     let sets: Vec<String> =
         found.operator_sets.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let format = found.ir_version.map_or("?".to_owned(), |version| version.to_string());
-    println!("  operators    {} (format {format})", sets.join(", "));
+    writeln!(text, "  operators    {} (format {format})", sets.join(", "))?;
     if !found.producer.is_empty() {
-        println!("  producer     {} {}", found.producer, found.producer_version);
+        writeln!(text, "  producer     {} {}", found.producer, found.producer_version)?;
     }
-    let print = |what: &str, tensors: &[Tensor]| {
+    for (what, tensors) in [("input", &found.inputs), ("output", &found.outputs)] {
         for tensor in tensors {
-            println!("  {what:12} {} {} {:?}", tensor.name, tensor.data_type, tensor.shape);
+            writeln!(text, "  {what:12} {} {} {:?}", tensor.name, tensor.data_type, tensor.shape)?;
         }
-    };
-    print("input", &found.inputs);
-    print("output", &found.outputs);
+    }
     let mut operators: Vec<_> = found.operators.iter().collect();
     operators.sort_by(|a, b| b.1.cmp(a.1));
     let operators: Vec<String> = operators.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    println!("  nodes        {}: {}", found.nodes, operators.join(", "));
+    writeln!(text, "  nodes        {}: {}", found.nodes, operators.join(", "))?;
     let parameters = &found.parameters;
-    println!(
+    writeln!(
+        text,
         "  parameters   {} in {:.2} MB, {:.1} % zero",
         parameters.elements,
         parameters.bytes as f64 / 1e6,
         100.0 * parameters.sparsity()
-    );
+    )?;
     for (kind, count) in &found.constants {
-        println!("    {kind:10} {} in {:.2} MB", count.elements, count.bytes as f64 / 1e6);
+        writeln!(text, "    {kind:10} {} in {:.2} MB", count.elements, count.bytes as f64 / 1e6)?;
     }
-    println!("  arithmetic   {:.1} million MACs per image", found.macs as f64 / 1e6);
-    println!(
+    writeln!(text, "  arithmetic   {:.1} million MACs per image", found.macs as f64 / 1e6)?;
+    writeln!(
+        text,
         "  activations  {:.2} MB in all, at most {:.2} MB at once ({})",
         found.memory.total_bytes as f64 / 1e6,
         found.memory.peak_bytes as f64 / 1e6,
         found.memory.peak_node.as_deref().unwrap_or("no node")
-    );
+    )?;
+    Ok(())
 }
 
-fn print_compression(compression: &CompressionSpec) {
-    println!("  made from    {} ({})", compression.base, compression.base_sha256);
-    println!("    method     {}", compression.method);
+fn write_compression(text: &mut String, compression: &CompressionSpec) -> std::fmt::Result {
+    writeln!(text, "  made from    {} ({})", compression.base, compression.base_sha256)?;
+    writeln!(text, "    method     {}", compression.method)?;
     if let Some(images) = compression.calibration_images {
-        println!("    calibrated on {images} images");
+        writeln!(text, "    calibrated on {images} images")?;
     }
-    println!("    by         roadproof {}", compression.tool_version);
+    writeln!(text, "    by         roadproof {}", compression.tool_version)?;
+    Ok(())
 }
 
-fn print_placement(placement: &Placement) {
-    println!(
+fn write_placement(text: &mut String, placement: &Placement) -> std::fmt::Result {
+    writeln!(
+        text,
         "  {:12} takes {} of {} nodes{}",
         placement.provider.name(),
         placement.taken,
@@ -146,19 +158,21 @@ fn print_placement(placement: &Placement) {
             0 => String::new(),
             copies => format!(", {copies} copies between memories"),
         }
-    );
+    )?;
     for placed in &placement.elsewhere {
-        println!("    {} ({}) runs on {}", placed.node, placed.operator, placed.provider);
+        writeln!(text, "    {} ({}) runs on {}", placed.node, placed.operator, placed.provider)?;
     }
+    Ok(())
 }
 
-fn print_layers(found: &Inspection) {
+fn write_layers(text: &mut String, found: &Inspection) -> std::fmt::Result {
     let width = found.layers.iter().map(|layer| layer.node.chars().count()).max().unwrap_or(0).max(4);
     let operator = found.layers.iter().map(|layer| layer.operator.len()).max().unwrap_or(0).max(8);
-    println!(
+    writeln!(
+        text,
         "{:width$}  {:operator$}  {:20}  {:>10}  {:>12}  {:>6}  {:8}  {:8}",
         "node", "operator", "output", "parameters", "MACs", "zero", "weights", "computes"
-    );
+    )?;
     for layer in &found.layers {
         let shape: Vec<String> = layer.output_shape.iter().map(ToString::to_string).collect();
         let zero = match layer.weights.elements {
@@ -175,6 +189,7 @@ fn print_layers(found: &Inspection) {
             layer.weight_type.unwrap_or_default(),
             layer.precision.unwrap_or_default()
         );
-        println!("{}", line.trim_end());
+        writeln!(text, "{}", line.trim_end())?;
     }
+    Ok(())
 }

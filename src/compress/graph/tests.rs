@@ -155,3 +155,25 @@ fn floats_are_read_from_both_places() {
     assert!(short.f32_values().unwrap_err().to_string().contains("[3]"));
     assert!(TensorProto::of_i8("t", &[1], &[1]).f32_values().is_err());
 }
+
+#[test]
+fn integers_and_zeros_are_read_from_all_places() {
+    let raw = TensorProto::of_i64("t", &[3], &[0, -1, 1 << 40]);
+    assert_eq!(raw.integers().unwrap(), [0, -1, 1 << 40]);
+    let typed = TensorProto { raw_data: None, int64_data: vec![0, -1, 1 << 40], ..raw.clone() };
+    assert_eq!((typed.integers(), typed.zeros()), (raw.integers(), (1, 3)));
+    assert_eq!(TensorProto::of_i32("t", &[2], &[7, -7]).integers().unwrap(), [7, -7]);
+    assert_eq!(TensorProto { dims: vec![2], ..raw }.integers(), None);
+    assert_eq!(TensorProto::of_f32("t", &[1], &[1.0]).integers(), None);
+
+    assert_eq!(TensorProto::of_f32("t", &[4], &[0.0, -0.0, 1e-45, 1.0]).zeros(), (2, 4));
+    assert_eq!(TensorProto::of_f16_bits("t", &[4], &[0, 0x8000, 1, 0x3c00]).zeros(), (2, 4));
+    assert_eq!(TensorProto::of_i8("t", &[3], &[0, -128, 1]).zeros(), (1, 3));
+    assert_eq!(TensorProto::of_bool("t", &[2], &[false, true]).zeros(), (1, 2));
+    let halves = TensorProto {
+        raw_data: None,
+        int32_data: vec![0x8000, 1],
+        ..TensorProto::of_f16_bits("t", &[2], &[])
+    };
+    assert_eq!(halves.zeros(), (1, 2));
+}

@@ -18,7 +18,7 @@ pub struct Layer {
     pub operator: String,
     /// The sides of its first output.
     pub output_shape: Vec<usize>,
-    /// Its parameters, those behind a `DequantizeLinear` included (as they are stored).
+    /// Its parameters, those behind a `DequantizeLinear` included (as they are stored; that node itself has none).
     pub parameters: Count,
     /// Of these, tensors of two axes and more: weights without biases.
     pub weights: Count,
@@ -46,7 +46,8 @@ impl Layer {
             name.and_then(|name| facts.get(name)).map(|fact| fact.dims.clone()).unwrap_or_default()
         };
         let (mut parameters, mut weights, mut weight_type) = (Count::default(), Count::default(), None);
-        for input in &node.input {
+        let own = node.input.iter().filter(|_| !converts(node));
+        for input in own {
             let Some(tensor) = stored(graph, index, input).filter(|tensor| is_parameter(tensor)) else {
                 continue;
             };
@@ -84,6 +85,11 @@ fn stored<'a>(graph: &'a GraphProto, index: &Index, input: &str) -> Option<&'a T
     })
 }
 
+/// Whether a node only converts between floats and integers.
+fn converts(node: &NodeProto) -> bool {
+    matches!(node.op_type(), "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear")
+}
+
 fn macs(node: &NodeProto, dims: impl Fn(Option<&String>) -> Vec<usize>) -> u64 {
     let product = |sides: &[usize]| sides.iter().map(|side| *side as u64).product::<u64>();
     let output = product(&dims(node.output.first()));
@@ -113,7 +119,7 @@ fn precision(
     fixed: &HashSet<String>,
 ) -> Option<&'static str> {
     let operator = node.op_type();
-    if matches!(operator, "QuantizeLinear" | "DequantizeLinear" | "DynamicQuantizeLinear") {
+    if converts(node) {
         return None;
     }
     if operator.starts_with("QLinear") || operator.ends_with("Integer") || operator == "QGemm" {

@@ -149,7 +149,7 @@ pub fn inspect(model: &Model, input_shape: &[i64]) -> Result<Inspection, Compres
         parameters,
         constants,
         macs: layers.iter().map(|layer| layer.macs).sum(),
-        memory: Memory::of(graph, &facts, &fixed),
+        memory: Memory::of(graph, &index, &facts, &fixed, &layers),
         layers,
     })
 }

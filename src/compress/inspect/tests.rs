@@ -110,6 +110,12 @@ fn precision_is_told_by_layer() {
     assert_eq!((layer("second").precision, layer("second").weight_type), (Some("float32"), Some("float32")));
     assert_eq!(layer("sigmoid").precision, Some("float32"));
     assert_eq!((layer("first").macs, layer("first").weights.elements), (8 * 256 * 27, 216));
+    assert_eq!((layer("leaky").precision, layer("third").precision), (Some("float32"), Some("int8")));
+    // integers of images, first, relu and third; floats of images, what `leaky` reads, leaky, pool, second, relu, the outputs
+    let (integers, floats) = (768 + 2048 + 512 + 256, 768 + 2 * 2048 + 3 * 512 + 2 * 256);
+    assert_eq!(found.memory.total_bytes, integers + 4 * floats);
+    // what is dequantised for `leaky`, and what it makes
+    assert_eq!((found.memory.peak_bytes, found.memory.peak_node.as_deref()), (4 * 4096, Some("leaky")));
     assert_eq!(found.constants["int8"].bytes, 216 + 32 + layer_zero_points(&small));
     let options = fp16::Options { exclude: vec!["second".to_owned()], ..fp16::Options::default() };
     let (half, _) = fp16::convert(&base, &input(), None, &options, &mut |_| ()).unwrap();

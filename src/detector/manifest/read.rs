@@ -54,6 +54,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "calibration_sha256",
             "calibration_corruptions",
             "calibration_seed",
+            "kept_in_float",
             "tool_version",
             "steps",
         ],
