@@ -162,6 +162,23 @@ impl GraphProto {
         Ok(())
     }
 
+    /// Makes initialisers of `Constant` nodes, so that constants are in one place. Those that the model puts out stay, and
+    /// those of text.
+    pub fn lift_constants(&mut self) {
+        let index = Index::new(self);
+        let mut lifted = Vec::new();
+        self.node.retain(|node| {
+            let Some(output) = node.output.first().filter(|output| !index.is_output(output)) else {
+                return true;
+            };
+            let Some(tensor) = constant(node) else { return true };
+            lifted.push(TensorProto { name: Some(output.clone()), ..tensor });
+            false
+        });
+        self.value_info.retain(|value| lifted.iter().all(|tensor| tensor.name() != value.name()));
+        self.initializer.append(&mut lifted);
+    }
+
     /// Removes nodes whose outputs nobody uses, and then initialisers and described tensors that are left over. Returns
     /// the number of nodes removed.
     pub fn remove_dead(&mut self) -> usize {
@@ -191,5 +208,22 @@ impl GraphProto {
         made.extend(self.node.iter().flat_map(|node| node.output.iter().map(String::as_str)));
         self.value_info.retain(|value| made.contains(value.name()));
         before - self.node.len()
+    }
+}
+
+/// What a `Constant` node holds.
+fn constant(node: &NodeProto) -> Option<TensorProto> {
+    let [attribute] = node.attribute.as_slice() else { return None };
+    if node.op_type() != "Constant" || !node.domain().is_empty() {
+        return None;
+    }
+    let scalar = |tensor: TensorProto| TensorProto { dims: Vec::new(), ..tensor };
+    match attribute.name() {
+        "value" => attribute.t.clone(),
+        "value_int" => Some(scalar(TensorProto::of_i64("", &[attribute.i()]))),
+        "value_ints" => Some(TensorProto::of_i64("", &attribute.ints)),
+        "value_float" => Some(TensorProto::of_f32("", &[], &[attribute.f()])),
+        "value_floats" => Some(TensorProto::of_f32("", &[attribute.floats.len() as i64], &attribute.floats)),
+        _ => None,
     }
 }
