@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Importance;
-use super::sets::{ChannelSet, Groups};
+use super::sets::{ChannelSet, Prunable};
 use super::trace::{Reader, Trace};
 use crate::compress::graph::proto::{AttributeProto, GraphProto, TensorProto};
 use crate::compress::graph::{GraphError, Index, Model};
@@ -19,7 +19,7 @@ use crate::detector::session::input_shape;
 pub(super) fn of_weights(
     graph: &GraphProto,
     trace: &Trace,
-    groups: &Groups,
+    groups: &Prunable,
     kind: Importance,
 ) -> Result<Vec<Vec<f64>>, GraphError> {
     let index = Index::new(graph);
@@ -90,7 +90,7 @@ fn along(values: &[f32], dims: &[i64], axis: usize, of: impl Fn(f64) -> f64) -> 
 /// times its squared weights, as a share of all that the layer gets; summed over the layers.
 pub(super) fn of_activations(
     model: &Model,
-    (trace, groups, shapes): (&Trace, &Groups, &Shapes),
+    (trace, groups, shapes): (&Trace, &Prunable, &Shapes),
     input: &InputSpec,
     images: &CalibrationImages,
     progress: &mut dyn FnMut(Progress),

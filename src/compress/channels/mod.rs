@@ -20,7 +20,7 @@ use super::shapes::Shapes;
 use super::{CalibrationImages, CompressError, Progress, named_nodes};
 use crate::detector::manifest::InputSpec;
 use crate::detector::session::input_shape;
-use sets::Groups;
+use sets::Prunable;
 use spread::{Rates, Traced};
 use trace::Trace;
 
@@ -164,7 +164,7 @@ pub fn prune(
     let shapes = Shapes::of(&base, &shape)?;
     let index = Index::new(base.graph());
     let trace = Trace::new(base.graph(), &index, &shapes, base.opset(), &options.exclude);
-    let groups = Groups::new(&trace, options.multiple);
+    let groups = Prunable::new(&trace, options.multiple);
     if groups.groups.is_empty() && options.rate > 0.0 {
         let layers = report::layers(base.graph(), &trace, &HashSet::new());
         let reasons =

@@ -63,6 +63,9 @@ pub(super) fn rewrite(
     Ok(left)
 }
 
+/// By axis, the indices that stay.
+type Left = BTreeMap<usize, Vec<usize>>;
+
 struct Rewriter<'a> {
     trace: &'a Trace,
     shapes: &'a Shapes,
@@ -84,8 +87,7 @@ impl Rewriter<'_> {
     /// Slices constants. One that is used in several places is copied where these do not lose the same.
     fn cuts(&mut self, graph: &mut GraphProto) -> Result<(), GraphError> {
         // by constant and use: what stays of its axes
-        let mut uses: BTreeMap<usize, BTreeMap<(usize, usize), BTreeMap<usize, Vec<usize>>>> =
-            BTreeMap::new();
+        let mut uses: BTreeMap<usize, BTreeMap<(usize, usize), Left>> = BTreeMap::new();
         for cut in &self.trace.cuts {
             let name = graph.node.get(cut.node).and_then(|node| node.input.get(cut.input));
             let Some(number) = name.and_then(|name| self.index.initialiser(name)) else { continue };
@@ -97,7 +99,7 @@ impl Rewriter<'_> {
         }
         for (number, uses) in uses {
             let Some(original) = graph.initializer.get(number).cloned() else { continue };
-            let mut done: Vec<(BTreeMap<usize, Vec<usize>>, String)> = Vec::new();
+            let mut done: Vec<(Left, String)> = Vec::new();
             let all = self.index.consumers(original.name()).len();
             let alike = uses.values().collect::<HashSet<_>>().len() == 1 && uses.len() == all;
             for ((node, input), axes) in uses {

@@ -46,7 +46,7 @@ impl Group {
 
 /// All that can be removed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Groups {
+pub(super) struct Prunable {
     pub(super) groups: Vec<Group>,
     /// By axis of the graph, alike ones once: how many indices each root has there.
     spans: Vec<HashMap<Atom, usize>>,
@@ -54,7 +54,7 @@ pub(super) struct Groups {
     places: HashMap<Atom, Vec<usize>>,
 }
 
-impl Groups {
+impl Prunable {
     /// Of what hangs together in a graph.
     pub(super) fn new(trace: &Trace, multiple: usize) -> Self {
         let mut sets: BTreeMap<Atom, ChannelSet> = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::atoms::Atom;
 use super::rewrite::rewrite;
-use super::sets::{Groups, macs};
+use super::sets::{Prunable, macs};
 use super::trace::Trace;
 use super::{MAX_RATE, Options};
 use crate::compress::fidelity::Reference;
@@ -30,7 +30,7 @@ pub(super) struct Traced<'a> {
     pub(super) model: &'a Model,
     pub(super) trace: &'a Trace,
     pub(super) shapes: &'a Shapes,
-    pub(super) groups: &'a Groups,
+    pub(super) groups: &'a Prunable,
     pub(super) importance: &'a [Vec<f64>],
 }
 

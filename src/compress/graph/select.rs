@@ -75,7 +75,7 @@ impl TensorProto {
         };
         let count: usize = sides.iter().product();
         let behind: usize = sides.iter().skip(axis + 1).product();
-        let row = behind * if count == 0 { 0 } else { bytes.len() / count };
+        let row = behind * bytes.len().checked_div(count).unwrap_or(0);
         let mut raw = Vec::with_capacity(bytes.len());
         for block in bytes.chunks((row * side).max(1)) {
             for index in indices {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::atoms::Atom;
-use super::super::sets::Groups;
+use super::super::sets::Prunable;
 use super::super::trace::{Role, Trace};
 use crate::compress::graph::build::{ints, model, value};
 use crate::compress::graph::proto::{
@@ -129,7 +129,7 @@ pub(super) struct Case {
     pub(super) model: Model,
     pub(super) shapes: Shapes,
     pub(super) trace: Trace,
-    pub(super) groups: Groups,
+    pub(super) groups: Prunable,
 }
 
 impl Case {
@@ -137,7 +137,7 @@ impl Case {
         let shapes = Shapes::of(model, &SHAPE).unwrap();
         let index = Index::new(model.graph());
         let trace = Trace::new(model.graph(), &index, &shapes, model.opset(), &[]);
-        let groups = Groups::new(&trace, multiple);
+        let groups = Prunable::new(&trace, multiple);
         Self { model: model.clone(), shapes, trace, groups }
     }
 

@@ -94,15 +94,14 @@ impl Tracer<'_> {
             }
             let mut whole: Vec<Atom> = Vec::new();
             for (part, input) in parts.into_iter().zip(&node.input) {
-                match part {
-                    Some(atoms) => whole.extend(atoms),
-                    None => {
-                        let side = *self.dims(input).get(axis)?;
-                        let fixed = self.trace.atoms.fresh(side);
-                        self.trace.atoms.freeze(&fixed, &reason);
-                        whole.extend(fixed);
-                    }
+                if let Some(atoms) = part {
+                    whole.extend(atoms);
+                    continue;
                 }
+                let side = *self.dims(input).get(axis)?;
+                let fixed = self.trace.atoms.fresh(side);
+                self.trace.atoms.freeze(&fixed, &reason);
+                whole.extend(fixed);
             }
             axes.push(Some(whole));
         }
