@@ -156,6 +156,30 @@ pub enum CompressError {
     /// The accuracy gate's measurement.
     #[error("accuracy gate: {0}")]
     Study(#[from] StudyError),
+    /// An option of pruning is out of its range.
+    #[error("pruning: expected {option} {expected}, found {found}")]
+    PruneOption {
+        /// Its name.
+        option: &'static str,
+        /// Its range.
+        expected: &'static str,
+        /// What was given.
+        found: String,
+    },
+    /// No channel or weight can be removed.
+    #[error("model `{path}`: there is nothing to prune: {why}", path = path.display())]
+    NothingToPrune {
+        /// The model.
+        path: PathBuf,
+        /// What keeps everything.
+        why: String,
+    },
+    /// Something is measured on images, and there are none.
+    #[error("pruning: {what} is measured on calibration images, found none: give some")]
+    PruneImages {
+        /// What is measured.
+        what: &'static str,
+    },
 }
 
 fn placed(place: Option<(usize, usize)>, key: &str, problem: &str) -> String {

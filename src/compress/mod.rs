@@ -24,10 +24,28 @@ pub mod sparse;
 #[cfg(test)]
 mod testing;
 
+use std::collections::HashSet;
+
 pub use error::CompressError;
 pub use fidelity::Reference;
 pub use images::{CalibrationImage, CalibrationImages};
 pub use shapes::{Shape, Shapes};
+
+/// The nodes that options name; each has to be one of the model's.
+fn named_nodes(model: &graph::Model, names: &[String]) -> Result<HashSet<String>, CompressError> {
+    let known: Vec<&str> = model.graph().node.iter().map(graph::node_name).collect();
+    for name in names {
+        if !known.contains(&name.as_str()) {
+            let similar = known.iter().map(|known| (strsim::jaro_winkler(known, name), *known));
+            let nearest = similar.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|near| near.0 > 0.8);
+            return Err(CompressError::UnknownNode {
+                name: name.clone(),
+                nearest: nearest.map(|near| near.1.to_owned()),
+            });
+        }
+    }
+    Ok(names.iter().cloned().collect())
+}
 
 /// How far a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

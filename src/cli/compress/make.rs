@@ -162,8 +162,7 @@ impl Maker<'_> {
             let Ok(manifest) = ModelManifest::load(&path) else { continue };
             // what mixed precision found is no wish, but a result
             let found = manifest.compression.as_ref().map(|made| made.kept_in_float.clone());
-            let mut wanted =
-                self.manifest(variant, manifest.sha256.clone(), found.unwrap_or_default())?;
+            let mut wanted = self.manifest(variant, manifest.sha256.clone(), found.unwrap_or_default())?;
             wanted.set_path(&path);
             if wanted != manifest {
                 continue;

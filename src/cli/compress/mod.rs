@@ -69,7 +69,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (base, recipe) = request(args)?;
     let dataset = recipe.calibration.dataset.as_deref();
     for variant in &recipe.variants {
-        check(&variant.steps, dataset.is_some(), recipe.gate.is_some()).with_context(|| format!("variant `{}`", variant.name))?;
+        check(&variant.steps, dataset.is_some(), recipe.gate.is_some())
+            .with_context(|| format!("variant `{}`", variant.name))?;
         refuse_to_overwrite(args, &base, &variant.name)?;
     }
     let model = Model::load(&base.model_path(), base.sha256.as_deref())?;

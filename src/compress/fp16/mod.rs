@@ -16,8 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
 use super::graph::{Index, Model, node_name};
-use super::int8::excluded;
-use super::{CalibrationImages, CompressError, Progress, simplify};
+use super::{CalibrationImages, CompressError, Progress, named_nodes, simplify};
 use crate::detector::manifest::InputSpec;
 use crate::detector::session::input_shape;
 use plan::Plan;
@@ -125,7 +124,7 @@ pub fn convert(
 ) -> Result<(Model, Report), CompressError> {
     let mut model = model.clone();
     // node names that were asked for may be those of constants
-    let exclude = excluded(&model, &options.exclude)?;
+    let exclude = named_nodes(&model, &options.exclude)?;
     model.graph_mut().sort()?;
     simplify::lift(model.graph_mut());
     let facts = Facts::of(&model, &input_shape(input))?;

@@ -5,6 +5,7 @@
 mod edit;
 mod error;
 pub mod proto;
+mod select;
 mod tensor;
 mod wire;
 

@@ -41,11 +41,7 @@ impl Placement {
     /// # Errors
     /// The provider does not come up, or ONNX Runtime refuses the model.
     pub fn of(model: &Model, input_shape: &[i64], provider: Provider) -> Result<Self, CompressError> {
-<<<<<<< HEAD
-        // names may be missing, or there twice
-=======
         // names may be missing
->>>>>>> c5-graph
         let mut named = model.clone();
         for (number, node) in named.graph_mut().node.iter_mut().enumerate() {
             node.name = Some(run_name(number));

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use mixed::{Mixed, Sensitivity, search, sensitivities};
 
 use super::graph::{Index, Model, node_name};
-use super::{CalibrationImages, CompressError, Progress};
+use super::{CalibrationImages, CompressError, Progress, named_nodes};
 use crate::detector::manifest::InputSpec;
 use plan::{Plan, Role};
 use scale::Weights;
@@ -184,7 +184,7 @@ impl Calibrated {
         let mut model = model.clone();
         model.graph_mut().sort()?;
         let index = Index::new(model.graph());
-        let mut excluded = excluded(&model, &options.exclude)?;
+        let mut excluded = named_nodes(&model, &options.exclude)?;
         if options.exclude_worst > 0 {
             let worst = worst(&model, &index, &excluded, options.exclude_worst)?;
             excluded.extend(worst);
@@ -268,20 +268,4 @@ fn worst(
     }
     nodes.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(nodes.into_iter().take(count).map(|(_, name)| name).collect())
-}
-
-/// The names as a set, if the model has a node of each.
-pub(super) fn excluded(model: &Model, names: &[String]) -> Result<HashSet<String>, CompressError> {
-    let known: Vec<&str> = model.graph().node.iter().map(node_name).collect();
-    for name in names {
-        if !known.contains(&name.as_str()) {
-            let similar = known.iter().map(|known| (strsim::jaro_winkler(known, name), *known));
-            let nearest = similar.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|near| near.0 > 0.8);
-            return Err(CompressError::UnknownNode {
-                name: name.clone(),
-                nearest: nearest.map(|near| near.1.to_owned()),
-            });
-        }
-    }
-    Ok(names.iter().cloned().collect())
 }

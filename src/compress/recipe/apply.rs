@@ -87,7 +87,7 @@ pub fn apply(
             }
             Step::Structured(step) => {
                 let (model, kept, pruned) =
-                    channels::prune(&line.model, input, images, &step.options, progress)?;
+                    channels::prune(&line.model, input, images, &simplified.scales, &step.options, progress)?;
                 line.model = model;
                 line.kept = compose(std::mem::take(&mut line.kept), kept);
                 StepReport::Structured {
@@ -131,7 +131,8 @@ fn mixed(
         progress(Progress { what: "mixed precision", done: done.min(attempts), total: attempts });
         Ok::<_, CompressError>(passed)
     })?;
-    let found = found.ok_or_else(|| CompressError::NothingPasses { path: model.path().to_owned(), layers })?;
+    let found =
+        found.ok_or_else(|| CompressError::NothingPasses { path: model.path().to_owned(), layers })?;
     let report = int8::Report { sensitivities, kept_in_float: found.float, ..found.report };
     Ok((found.model, report))
 }
