@@ -12,7 +12,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 numpy = pytest.importorskip("numpy")
 
 # Half precision and pruning make files smaller; False while they give the model back as it was.
-SHRINKS = False
+SHRINKS = True
 
 FAMILIES = ("yolox", "yolov8", "rtdetr")
 # flags, and the share of the file that may be left

@@ -142,6 +142,39 @@ fn depthwise_and_grouped_convolutions_follow() {
 }
 
 #[test]
+fn transposed_convolutions_follow_too() {
+    let mut net = Net::new();
+    let first = net.conv("first", "images", [8, 3, 3], 1);
+    let each = net.floats("each.weight", &[8, 1, 2, 2]);
+    net.node("ConvTranspose", "each", &[&first, &each]);
+    *net.graph.node.last_mut().unwrap() = net.graph.node.last().unwrap().clone().with_int("group", 8);
+    let grouped = net.floats("grouped.weight", &[8, 3, 2, 2]);
+    let bias = net.floats("grouped.bias", &[6]);
+    net.node("ConvTranspose", "grouped", &["each", &grouped, &bias]);
+    *net.graph.node.last_mut().unwrap() = net.graph.node.last().unwrap().clone().with_int("group", 2);
+    let last = net.conv("last", "grouped", [4, 6, 1], 1);
+    let (_, channels) = halved(&net.model(&[&last]));
+    assert_eq!(channels[..2], wanted(&[("first", 8, 4), ("each", 8, 4)]));
+    assert!(channels[2].2 < channels[2].1, "{channels:?}");
+}
+
+#[test]
+fn old_splits_and_copied_sides_follow() {
+    let mut net = Net::new();
+    net.opset = 11;
+    let first = net.conv("first", "images", [12, 3, 3], 1);
+    let rows = net.reshape("rows", &first, &[0, 0, -1]);
+    let node = NodeProto::new("Split", "left", &[&rows], &["left", "right"]).with_int("axis", 1);
+    net.graph.node.push(ints(node, "split", &[4, 8]));
+    let left = net.reshape("a", "left", &[1, -1, 16, 16]);
+    let right = net.reshape("b", "right", &[1, 8, 16, 16]);
+    let left = net.conv("c", &left, [4, 4, 1], 1);
+    let right = net.conv("d", &right, [4, 8, 1], 1);
+    let (_, channels) = halved(&net.model(&[&left, &right]));
+    assert_eq!(channels[0], ("first".to_owned(), 12, 6));
+}
+
+#[test]
 fn shared_weights_stay_shared() {
     let mut net = Net::new();
     let a = net.conv("a", "images", [8, 3, 3], 1);
