@@ -35,7 +35,7 @@ pub(super) struct Methods {
     /// Fit what is left after pruning to the calibration images: none, bias, weights.
     #[arg(long, value_name = "WHAT", value_parser = word::<Reconstruct>, default_value = "none")]
     reconstruct: Reconstruct,
-    /// Of --structured: how channels are ranked: l1, l2, scale, activation.
+    /// Of --structured: how channels are ranked: l1, l2, scale, activation, redundancy.
     #[arg(long, value_name = "HOW", value_parser = word::<Importance>, default_value = "l2")]
     importance: Importance,
     /// Of --structured: how the rate is spread over the layers: uniform, sensitivity.

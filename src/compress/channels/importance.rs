@@ -156,7 +156,7 @@ pub(super) fn of_activations(
 }
 
 /// By channel that a layer reads, the sum of its squared weights.
-fn columns(
+pub(super) fn columns(
     graph: &GraphProto,
     index: &Index,
     reader: &Reader,

@@ -2,6 +2,7 @@
 
 mod atoms;
 mod importance;
+mod redundancy;
 mod report;
 mod rewrite;
 mod sets;
@@ -38,6 +39,8 @@ pub enum Importance {
     Scale,
     /// What it passes on: mean square of its activation on calibration images × the squared weights that read it.
     Activation,
+    /// What of that the channels that are left cannot take over, as [`reconstruct`](super::reconstruct) makes them.
+    Redundancy,
 }
 
 /// How the rate is spread over the layers.
@@ -188,6 +191,9 @@ pub fn prune(
         (Importance::Activation, Some(images)) if options.rate > 0.0 => {
             importance::of_activations(&base, (&trace, &groups, &shapes), input, images, progress)?
         }
+        (Importance::Redundancy, Some(images)) if options.rate > 0.0 => {
+            redundancy::of_redundancy(&base, (&trace, &groups, &shapes), input, images, progress)?
+        }
         (kind, _) => importance::of_weights(base.graph(), &trace, &groups, kind, scales)?,
     };
     let traced =
@@ -221,8 +227,13 @@ fn check(options: &Options, images: Option<&CalibrationImages>) -> Result<(), Co
         let found = options.multiple.to_string();
         return Err(CompressError::PruneOption { option: "a multiple", expected: "of 1 to 64", found });
     }
-    if images.is_none() && options.importance == Importance::Activation {
-        return Err(CompressError::PruneImages { what: "the importance `activation`" });
+    let measured = match options.importance {
+        Importance::Activation => Some("the importance `activation`"),
+        Importance::Redundancy => Some("the importance `redundancy`"),
+        Importance::L1 | Importance::L2 | Importance::Scale => None,
+    };
+    if let (None, Some(what)) = (images, measured) {
+        return Err(CompressError::PruneImages { what });
     }
     if images.is_none() && options.spread == Spread::Sensitivity {
         return Err(CompressError::PruneImages { what: "the spread `sensitivity`" });

@@ -79,6 +79,9 @@ impl Step {
             Self::Structured(step) if step.options.importance == channels::Importance::Activation => {
                 Some("the importance `activation`")
             }
+            Self::Structured(step) if step.options.importance == channels::Importance::Redundancy => {
+                Some("the importance `redundancy`")
+            }
             Self::Structured(step) if step.options.spread == channels::Spread::Sensitivity => {
                 Some("the spread `sensitivity`")
             }

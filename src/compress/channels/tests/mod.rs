@@ -1,3 +1,4 @@
 mod net;
 mod patterns;
 mod random;
+mod redundancy;
