@@ -11,16 +11,13 @@ onnx = pytest.importorskip("onnx", reason="the Python package onnx is not set up
 onnxruntime = pytest.importorskip("onnxruntime")
 numpy = pytest.importorskip("numpy")
 
-# Half precision and pruning make files smaller; False while they give the model back as it was.
-SHRINKS = True
-
 FAMILIES = ("yolox", "yolov8", "rtdetr")
 # flags, and the share of the file that may be left
 METHODS = {
-    "fp16": (["--fp16"], 0.6 if SHRINKS else 1.01),
+    "fp16": (["--fp16"], 0.6),
     "int8": (["--int8"], 0.5),
-    "structured": (["--structured", "0.3"], 0.85 if SHRINKS else 1.01),
-    "structured-int8": (["--structured", "0.3", "--reconstruct", "bias", "--int8"], 0.29 if SHRINKS else 0.5),
+    "structured": (["--structured", "0.3"], 0.85),
+    "structured-int8": (["--structured", "0.3", "--reconstruct", "bias", "--int8"], 0.29),
 }
 
 
