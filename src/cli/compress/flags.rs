@@ -23,7 +23,7 @@ pub(super) struct Methods {
     /// Compute in half precision.
     #[arg(long, conflicts_with = "int8")]
     fp16: bool,
-    /// Of --fp16: nodes stay in float32 where the largest magnitude that is seen times this is beyond float16's, 1 to 65504.
+    /// Of --fp16: nodes stay in float32 where what was seen, times this, is beyond float16's range; 1 to 65504.
     #[arg(long, value_name = "FACTOR", default_value_t = fp16::Options::default().margin)]
     fp16_margin: f32,
     /// Remove this share of the channels.

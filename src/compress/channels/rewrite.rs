@@ -31,12 +31,8 @@ pub(super) fn rewrite(
             set_int(node, "group", count as i64);
         }
     }
-    let products: HashSet<&String> = graph
-        .node
-        .iter()
-        .filter(|node| node.op_type() == "MatMul")
-        .flat_map(|node| &node.output)
-        .collect();
+    let products: HashSet<&String> =
+        graph.node.iter().filter(|node| node.op_type() == "MatMul").flat_map(|node| &node.output).collect();
     let mut left = Kept::new();
     let mut sides: HashMap<String, Vec<(usize, i64)>> = HashMap::new();
     for (tensor, axes) in &trace.tensors {
