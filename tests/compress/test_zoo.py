@@ -82,3 +82,20 @@ def test_half_precision_computes_nearly_the_same(
     [made] = compress(models[family], "--fp16", "-o", tmp_path)["variants"]
     for wanted, found in zip(outputs(models[family].with_suffix(".onnx")), outputs(Path(made["onnx"])), strict=True):
         assert numpy.median(numpy.abs(found - wanted)) <= 0.01 * numpy.abs(wanted).max()
+
+
+def test_a_wider_margin_leaves_more_in_float32(
+    compress: Callable, models: dict[str, Path], pictures: Path, tmp_path: Path
+) -> None:
+    make = [models["yolov8"], "--fp16", "--calibrate", pictures]
+    [narrow] = compress(*make, "-o", tmp_path / "narrow")["variants"]
+    [wide] = compress(*make, "--fp16-margin", "20000", "-o", tmp_path / "wide")["variants"]
+    assert (narrow["compression"]["steps"][0]["margin"], wide["compression"]["steps"][0]["margin"]) == (2, 20000)
+    ranges = [
+        {island["node"] for island in made["steps"][0]["islands"] if island["reason"]["kind"] == "range"}
+        for made in (narrow, wide)
+    ]
+    assert ranges[0] < ranges[1]
+    for values, wanted in zip(outputs(Path(wide["onnx"])), outputs(models["yolov8"].with_suffix(".onnx")), strict=True):
+        assert values.dtype == numpy.float32
+        assert numpy.isfinite(values).all() and values.shape == wanted.shape
