@@ -29,7 +29,7 @@ use std::collections::HashSet;
 pub use error::CompressError;
 pub use fidelity::Reference;
 pub use images::{CalibrationImage, CalibrationImages};
-pub use shapes::{Shape, Shapes};
+pub use shapes::Shapes;
 
 /// The nodes that options name; each has to be one of the model's.
 fn named_nodes(model: &graph::Model, names: &[String]) -> Result<HashSet<String>, CompressError> {

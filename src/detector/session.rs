@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::{OutputInfo, TensorView};
 use super::error::ProviderFailure;
 use super::library::{self, Runtime};
-use super::manifest::{InputSpec, Layout};
+use super::manifest::InputSpec;
 use super::{DetectorError, Fallback, Provider, ProviderPolicy};
 use crate::detector::decode::shape_text;
 
@@ -259,11 +259,7 @@ fn explain(code: ort::ErrorCode, message: &str) -> String {
 }
 
 pub(crate) fn input_shape(input: &InputSpec) -> [i64; 4] {
-    let (width, height) = (i64::from(input.width), i64::from(input.height));
-    match input.layout {
-        Layout::Nchw => [1, 3, height, width],
-        Layout::Nhwc => [1, height, width, 3],
-    }
+    input.shape()
 }
 
 /// The model has one float32 input, and each of its dimensions is free or as in the manifest.

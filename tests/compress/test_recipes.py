@@ -223,6 +223,7 @@ def test_what_cannot_be_done_is_told_before_any_work(
         ([model, "--structured", "0.5", "--reconstruct", "weights"], "reconstruction needs calibration images"),
         ([model], "nothing to do: give at least one of --int8"),
         ([model, "--structured", "0.99"], "`rate`: expected 0 to 0.95, found 0.99"),
+        ([model, "--fp16", "--fp16-margin", "0.5"], "`margin`: expected 1 to 65504, found 0.5"),
         ([model, "--pattern", "4:2"], "expected N:M with 0 < N < M"),
         ([model, "--pattern", "half"], "expected N:M such as 2:4"),
         ([model, "--fp16", "--name", "a/b"], "expected a name that a file can have anywhere"),

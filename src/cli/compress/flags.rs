@@ -23,6 +23,9 @@ pub(super) struct Methods {
     /// Compute in half precision.
     #[arg(long, conflicts_with = "int8")]
     fp16: bool,
+    /// Of --fp16: nodes stay in float32 where what was seen, times this, is beyond float16's range; 1 to 65504.
+    #[arg(long, value_name = "FACTOR", default_value_t = fp16::Options::default().margin)]
+    fp16_margin: f32,
     /// Remove this share of the channels.
     #[arg(long, value_name = "0..0.95")]
     structured: Option<f64>,
@@ -134,9 +137,8 @@ impl Methods {
             name.push_str(&suffix);
         }
         if self.fp16 {
-            let mut options = fp16::Options::default();
-            options.exclude.clone_from(&self.exclude);
-            steps.push(Step::Fp16(options));
+            let (exclude, margin) = (self.exclude.clone(), self.fp16_margin);
+            steps.push(Step::Fp16(fp16::Options { exclude, margin }));
             name.push_str("-fp16");
         }
         if self.int8 {

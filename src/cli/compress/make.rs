@@ -17,7 +17,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::latency::Latency;
-use super::table;
+use super::table::{self, Costs};
 
 /// Variants that the gate refuses go to this folder.
 const REFUSED: &str = "refused";
@@ -56,13 +56,13 @@ pub(super) struct Made {
     /// Empty for one that was there.
     pub(super) reports: Vec<StepReport>,
     pub(super) verdict: Option<Verdict>,
-    pub(super) parameters: usize,
+    pub(super) costs: Costs,
     /// Where it was asked for.
     pub(super) latency: Option<Latency>,
 }
 
 impl Made {
-    pub(super) fn to_json(&self) -> anyhow::Result<serde_json::Value> {
+    pub(super) fn to_json(&self, base: Costs) -> anyhow::Result<serde_json::Value> {
         Ok(json!({
             "name": self.manifest.name,
             "state": match self.state { State::Made => "made", State::There => "there" },
@@ -71,7 +71,9 @@ impl Made {
             "manifest": self.manifest.path(),
             "sha256": self.manifest.sha256,
             "bytes": table::size(&self.manifest.model_path())?,
-            "parameters": self.parameters,
+            "parameters": self.costs.parameters,
+            "macs": self.costs.macs,
+            "macs_ratio": self.costs.macs_ratio(base),
             "compression": self.manifest.compression,
             "steps": self.reports,
             "gate": self.verdict,
@@ -169,17 +171,9 @@ impl Maker<'_> {
             }
             // a file that is cut off or was changed has another hash
             if let Ok(model) = Model::load(&manifest.model_path(), manifest.sha256.as_deref()) {
-                let parameters = table::parameters(&model);
+                let costs = Costs::of(&model, &self.base.input)?;
                 let (state, reports, verdict) = (State::There, Vec::new(), None);
-                return Ok(Some(Made {
-                    manifest,
-                    state,
-                    place,
-                    reports,
-                    verdict,
-                    parameters,
-                    latency: None,
-                }));
+                return Ok(Some(Made { manifest, state, place, reports, verdict, costs, latency: None }));
             }
         }
         Ok(None)
@@ -210,8 +204,8 @@ impl Maker<'_> {
         write_whole(&toml, toml::to_string(&manifest)?.as_bytes())?;
         // what was written has to be readable
         let manifest = ModelManifest::load(&toml)?;
-        let parameters = table::parameters(&model);
-        Ok(Made { manifest, state: State::Made, place, reports, verdict: None, parameters, latency: None })
+        let costs = Costs::of(&model, &self.base.input)?;
+        Ok(Made { manifest, state: State::Made, place, reports, verdict: None, costs, latency: None })
     }
 
     /// Whether the gate would let a model pass.

@@ -19,6 +19,7 @@ use roadproof::detector::ModelManifest;
 use serde_json::json;
 
 use make::{Maker, Place, State};
+use table::Costs;
 
 /// Make smaller, faster variants of a model: fewer channels, zeros, half precision, 8-bit integers.
 ///
@@ -97,6 +98,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         spinner.finish_and_clear();
     }
+    let costs = Costs::of(&model, &base.input)?;
     let refused = made.iter().filter(|variant| variant.place == Place::Refused);
     for variant in refused.clone() {
         for drop in variant.verdict.iter().flat_map(|verdict| &verdict.drops).filter(|drop| !drop.passed) {
@@ -109,19 +111,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 "name": base.name,
                 "sha256": model.sha256(),
                 "bytes": table::size(&base.model_path())?,
-                "parameters": table::parameters(&model),
+                "parameters": costs.parameters,
+                "macs": costs.macs,
+                "macs_ratio": costs.macs_ratio(costs),
                 "figures": gate.as_ref().map(Gate::base),
                 "worst_class": gate.as_ref().and_then(Gate::worst_class),
             },
             "gate": recipe.gate,
-            "variants": made.iter().map(make::Made::to_json).collect::<anyhow::Result<Vec<_>>>()?,
+            "variants": made.iter().map(|variant| variant.to_json(costs)).collect::<anyhow::Result<Vec<_>>>()?,
         });
         println!("{result:#}");
     } else {
         if let ([only], None) = (made.as_slice(), &args.recipe) {
             print!("{}", table::details(&only.reports));
         }
-        print!("{}", table::summary(&base, &model, &made)?);
+        print!("{}", table::summary(&base, costs, &made)?);
     }
     if made.iter().all(|variant| variant.state == State::There) && !args.json {
         eprintln!("roadproof: nothing was left to do (--force makes variants anew)");

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use roadproof::compress::CompressError;
 use roadproof::compress::gate::Figures;
 use roadproof::compress::graph::Model;
+use roadproof::compress::inspect::inspect;
 use roadproof::compress::recipe::StepReport;
 use roadproof::detector::ModelManifest;
+use roadproof::detector::manifest::InputSpec;
 
 use super::make::{Made, Place, State};
 
@@ -16,11 +19,25 @@ pub(super) fn size(path: &Path) -> anyhow::Result<u64> {
     Ok(std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len())
 }
 
-/// Weights of a model: the elements of its constants of two or more dimensions.
-pub(super) fn parameters(model: &Model) -> usize {
-    let weights = model.graph().initializer.iter().filter(|tensor| tensor.dims.len() >= 2);
-    let count = |dims: &[i64]| dims.iter().map(|side| usize::try_from(*side).unwrap_or(0)).product::<usize>();
-    weights.map(|tensor| count(&tensor.dims)).sum()
+/// What a model holds and costs, as `roadproof model info` counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Costs {
+    /// Weights, biases, scales.
+    pub(super) parameters: usize,
+    /// Multiplications with addition for one image.
+    pub(super) macs: u64,
+}
+
+impl Costs {
+    pub(super) fn of(model: &Model, input: &InputSpec) -> Result<Self, CompressError> {
+        let found = inspect(model, &input.shape())?;
+        Ok(Self { parameters: found.parameters.elements, macs: found.macs })
+    }
+
+    /// The arithmetic over that of the model that this one was made from; none where that has none.
+    pub(super) fn macs_ratio(self, base: Self) -> Option<f64> {
+        (base.macs > 0).then(|| self.macs as f64 / base.macs as f64)
+    }
 }
 
 /// A line of the table.
@@ -28,14 +45,14 @@ struct Row<'a> {
     name: &'a str,
     state: &'static str,
     bytes: u64,
-    parameters: usize,
+    costs: Costs,
     figures: Option<&'a Figures>,
     latency: Option<f64>,
     method: &'a str,
 }
 
 /// All variants, one a line, the base first.
-pub(super) fn summary(base: &ModelManifest, model: &Model, made: &[Made]) -> anyhow::Result<String> {
+pub(super) fn summary(base: &ModelManifest, base_costs: Costs, made: &[Made]) -> anyhow::Result<String> {
     let before = size(&base.model_path())?;
     let verdicts = || made.iter().filter_map(|variant| variant.verdict.as_ref());
     let latencies = || made.iter().filter_map(|variant| variant.latency.as_ref());
@@ -43,7 +60,7 @@ pub(super) fn summary(base: &ModelManifest, model: &Model, made: &[Made]) -> any
         name: &base.name,
         state: "base",
         bytes: before,
-        parameters: parameters(model),
+        costs: base_costs,
         figures: verdicts().next().map(|verdict| &verdict.base_figures),
         latency: latencies().next().map(|_| 1.0),
         method: "",
@@ -57,14 +74,17 @@ pub(super) fn summary(base: &ModelManifest, model: &Model, made: &[Made]) -> any
                 (Place::Output, State::There) => "there",
             },
             bytes: size(&variant.manifest.model_path())?,
-            parameters: variant.parameters,
+            costs: variant.costs,
             figures: variant.verdict.as_ref().map(|verdict| &verdict.figures),
             latency: variant.latency.map(|latency| latency.ratio),
             method: variant.manifest.compression.as_ref().map_or("", |compression| &compression.method),
         });
     }
     let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(7);
-    let mut text = format!("{:width$}  {:7}  {:>8}  {:>6}  {:>10}", "variant", "", "MB", "%", "weights");
+    let mut text = format!(
+        "{:width$}  {:7}  {:>8}  {:>6}  {:>10}  {:>6}",
+        "variant", "", "MB", "%", "parameters", "MACs"
+    );
     if verdicts().next().is_some() {
         text += "     AP   AP50  worst";
     }
@@ -72,9 +92,13 @@ pub(super) fn summary(base: &ModelManifest, model: &Model, made: &[Made]) -> any
         text += "     p50";
     }
     text += "  method\n";
-    for Row { name, state, bytes, parameters, figures, latency, method } in rows {
+    for Row { name, state, bytes, costs, figures, latency, method } in rows {
         let (mb, share) = (bytes as f64 / 1e6, 100.0 * bytes as f64 / before.max(1) as f64);
-        let _ = write!(text, "{name:width$}  {state:7}  {mb:8.2}  {share:6.1}  {parameters:10}");
+        let _ = write!(text, "{name:width$}  {state:7}  {mb:8.2}  {share:6.1}  {:10}", costs.parameters);
+        let _ = match costs.macs_ratio(base_costs) {
+            Some(ratio) => write!(text, "  {ratio:5.3}×"),
+            None => write!(text, "  {:>6}", "–"),
+        };
         if let Some(Figures { ap, ap50, worst_class_ap, .. }) = figures {
             let worst = worst_class_ap.map_or_else(|| "–".to_owned(), |ap| format!("{:.1}", ap * 100.0));
             let _ = write!(text, "  {:5.1}  {:5.1}  {worst:>5}", ap * 100.0, ap50 * 100.0);

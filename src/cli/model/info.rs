@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use roadproof::compress::graph::Model;
 use roadproof::compress::inspect::{Inspection, Placement, inspect};
-use roadproof::detector::manifest::{CompressionSpec, Layout};
+use roadproof::detector::manifest::CompressionSpec;
 use roadproof::detector::{ModelManifest, Provider};
 use serde_json::json;
 
@@ -42,13 +42,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let model = Model::load(&path, sha256)?;
     let shape = match &manifest {
-        Some(manifest) => {
-            let (width, height) = (i64::from(manifest.input.width), i64::from(manifest.input.height));
-            match manifest.input.layout {
-                Layout::Nchw => vec![1, 3, height, width],
-                Layout::Nhwc => vec![1, height, width, 3],
-            }
-        }
+        Some(manifest) => manifest.input.shape().to_vec(),
         None => model.input_shape().context(
             "without its manifest (MODEL.toml), which says the size of its input, a model has to have a fixed one",
         )?,

@@ -11,7 +11,8 @@ use crate::compress::graph::{GraphError, Index, Names};
 use crate::compress::shapes::Shapes;
 
 /// Removes channels everywhere: rows and columns of constants, lists of sizes, numbers of groups, declared shapes.
-/// Returns for each tensor whose axis 1 got shorter what is left of it.
+/// Returns for each tensor whose channels got fewer which are left. Channels are on axis 1; of what `MatMul` makes, on the
+/// last.
 pub(super) fn rewrite(
     graph: &mut GraphProto,
     trace: &Trace,
@@ -30,6 +31,8 @@ pub(super) fn rewrite(
             set_int(node, "group", count as i64);
         }
     }
+    let products: HashSet<&String> =
+        graph.node.iter().filter(|node| node.op_type() == "MatMul").flat_map(|node| &node.output).collect();
     let mut left = Kept::new();
     let mut sides: HashMap<String, Vec<(usize, i64)>> = HashMap::new();
     for (tensor, axes) in &trace.tensors {
@@ -39,7 +42,8 @@ pub(super) fn rewrite(
                 continue;
             }
             sides.entry(tensor.clone()).or_default().push((axis, stays.len() as i64));
-            if axis == 1 {
+            let channels = if products.contains(tensor) { axes.len().saturating_sub(1) } else { 1 };
+            if axis == channels {
                 left.insert(tensor.clone(), stays);
             }
         }

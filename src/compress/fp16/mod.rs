@@ -28,7 +28,7 @@ pub struct Options {
     /// Names of nodes that stay in float32.
     pub exclude: Vec<String>,
     /// What is left between the largest magnitude seen on the images and 65504, the largest that float16 has: nodes stay
-    /// float32 where the former times this is beyond the latter. At least 1.
+    /// float32 where the former times this is beyond the latter. From 1 to 65504.
     pub margin: f32,
 }
 

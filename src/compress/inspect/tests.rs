@@ -138,10 +138,11 @@ fn layer_zero_points(model: &Model) -> usize {
 
 #[test]
 fn the_processor_takes_everything() {
-    let mut base = build::model(&build::small());
-    base.graph_mut().node[1].name = None;
-    base.graph_mut().node[2].name = Some("first".to_owned());
-    let placed = Placement::of(&base, &SHAPE, Provider::Cpu).unwrap();
+    let base = build::model(&build::small());
+    let mut confused = base.clone();
+    confused.graph_mut().node[1].name = None;
+    confused.graph_mut().node[2].name = Some("first".to_owned());
+    let placed = Placement::of(&confused, &SHAPE, Provider::Cpu).unwrap();
     assert_eq!(placed, Placement { provider: Provider::Cpu, taken: 7, elsewhere: Vec::new(), copies: 0 });
     let kernels =
         crate::detector::placement::kernels(&base.to_bytes(), &SHAPE, base.path(), Provider::Cpu).unwrap();

@@ -55,7 +55,7 @@ pub struct Applied {
 /// a model that loses little enough ([`int8::Options::mixed`]).
 ///
 /// # Errors
-/// [`check`]'s before any work; then [`CompressError`] of the steps.
+/// [`check()`]'s before any work; then [`CompressError`] of the steps.
 pub fn apply(
     base: &Model,
     steps: &[Step],

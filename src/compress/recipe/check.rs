@@ -49,7 +49,7 @@ fn out_of_range(step: &Step) -> Option<String> {
         (!(from..=to).contains(&found)).then(|| format!("`{key}`: expected {from} to {to}, found {found}"))
     };
     match step {
-        Step::Fp16(_) => None,
+        Step::Fp16(options) => outside("margin", 1.0, 65504.0, f64::from(options.margin)),
         Step::Int8(options) => outside("percentile", 50.0, 100.0, options.percentile),
         Step::Structured(step) => outside("rate", 0.0, 0.95, step.options.rate)
             .or_else(|| outside("multiple", 1.0, 64.0, step.options.multiple as f64)),

@@ -1,6 +1,6 @@
 //! What is done to a model, step by step: for one variant, or for all of a file.
 //!
-//! A recipe is a TOML file; `config/compress.toml` is a complete example. [`Recipe::load`] reads and checks it, [`apply`]
+//! A recipe is a TOML file; `config/compress.toml` is a complete example. [`Recipe::load`] reads and checks it, [`apply()`]
 //! does the steps of one variant.
 
 mod apply;

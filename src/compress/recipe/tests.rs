@@ -112,6 +112,11 @@ fn what_is_wrong_is_named_with_its_place() {
             "method = \"int8\", reconstruct = \"bias\"",
             "`variant[0].steps[1].reconstruct`: unknown field",
         ),
+        (
+            "[[variant.steps]]\nmethod = \"fp16\"",
+            "[[variant.steps]]\nmethod = \"fp16\"\nmargin = 0.5",
+            "`variant[1].steps[0]`: `margin`: expected 1 to 65504, found 0.5",
+        ),
         ("calibration = \"mse\"", "percentile = 20", "`percentile`: expected 50 to 100, found 20"),
         (
             "[[variant.steps]]\nmethod = \"fp16\"",
@@ -180,7 +185,7 @@ fn steps_at_the_wrong_place_are_refused() {
 #[test]
 fn steps_are_read_back_as_they_are_written() {
     for step in [
-        "method = 'fp16'\nexclude = ['a']",
+        "method = 'fp16'\nexclude = ['a']\nmargin = 1.1",
         "method = 'int8'\ncalibration = 'percentile'\npercentile = 99.5\nexclude_worst = 2",
         "method = 'structured'\nrate = 0.25\nmultiple = 8\nreconstruct = 'bias'",
         "method = 'unstructured'\nscope.pattern = { keep = 2, group = 4 }",

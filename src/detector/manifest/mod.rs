@@ -115,6 +115,18 @@ pub struct InputSpec {
     pub interpolation: Interpolation,
 }
 
+impl InputSpec {
+    /// Sides of the input tensor.
+    #[must_use]
+    pub fn shape(&self) -> [i64; 4] {
+        let (width, height) = (i64::from(self.width), i64::from(self.height));
+        match self.layout {
+            Layout::Nchw => [1, 3, height, width],
+            Layout::Nhwc => [1, height, width, 3],
+        }
+    }
+}
+
 /// Order of the input tensor's axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -58,6 +58,7 @@ fn class_drop(base: &Scored, variant: &Scored, class: usize) -> Difference {
 }
 
 /// Points lost from `clean` to `left`.
+#[expect(clippy::unnecessary_wraps, reason = "stands where `relative` does")]
 fn absolute(clean: f64, left: f64) -> Option<f64> {
     Some(clean - left)
 }
