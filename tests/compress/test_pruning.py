@@ -96,7 +96,7 @@ def test_nothing_pruned_changes_nothing(compress: Callable, manifest: Path, flag
 
 
 @pytest.mark.parametrize("flags", (["--structured", "0.3"], ["--unstructured", "0.7"]), ids=("channels", "weights"))
-@pytest.mark.parametrize("manifest", ("yolov8",), indirect=True)
+@pytest.mark.parametrize("manifest", ("yolov8", "yolox"), indirect=True)
 def test_reconstruction_brings_outputs_back(
     compress: Callable, manifest: Path, flags: list[str], tmp_path: Path
 ) -> None:

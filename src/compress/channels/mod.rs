@@ -78,7 +78,7 @@ fn multiple() -> usize {
     1
 }
 
-/// Tensor -> the channels (of axis 1) of the unpruned model that are left, in order; tensors that kept all are missing.
+/// Tensor -> the channels (of axis 1; of what `MatMul` makes the last axis) of the unpruned model that are left, in order; tensors that kept all are missing.
 pub type Kept = HashMap<String, Vec<usize>>;
 
 /// Tensor -> by channel, the magnitude of the factor of the batch normalisation that was folded into the node that makes it

@@ -57,14 +57,12 @@ pub(super) fn of_redundancy(
     let mut readers = Vec::new();
     for reader in &trace.readers {
         let Some(axis) = axis(reader) else { continue };
-        let place = match states.iter().position(|(known, _)| *known == axis) {
-            Some(place) => place,
-            None => {
-                let state = moments.remove(&axis).map(|moments| State::new(&moments));
-                states.push((axis, state.unwrap_or_else(|| State::new(&Moments::new(0)))));
-                states.len() - 1
-            }
-        };
+        let known = states.iter().position(|(known, _)| *known == axis);
+        let place = known.unwrap_or_else(|| {
+            let state = moments.remove(&axis).map(|moments| State::new(&moments));
+            states.push((axis, state.unwrap_or_else(|| State::new(&Moments::new(0)))));
+            states.len() - 1
+        });
         let weights = columns(graph, &index, reader, shapes)?;
         let variances = states.get(place).map_or(&[][..], |(_, state)| &state.variances);
         let total: f64 = weights.iter().zip(variances).map(|(weight, variance)| weight * variance).sum();
@@ -116,7 +114,9 @@ fn order(groups: &Prunable, readers: &[ReaderState], states: &mut [State]) -> Ve
         }
         for (reader, places) in group.sets.get(set).iter().flat_map(|set| &set.read) {
             if let Some(state) = readers.get(*reader).and_then(|reader| states.get_mut(reader.axis)) {
-                places.iter().for_each(|place| state.remove(*place));
+                for place in places {
+                    state.remove(*place);
+                }
             }
         }
     }

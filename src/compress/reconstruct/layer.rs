@@ -191,6 +191,14 @@ impl Layer {
         }
     }
 
+    /// Whether an input of these sides has a row for each position of `target`.
+    pub(super) fn reads(&self, sides: &[i64], target: &Target) -> bool {
+        match self.reading {
+            Reading::Windows { .. } => sides.len() == 4,
+            Reading::Rows { .. } => self.grid(sides).count() == target.grid.count(),
+        }
+    }
+
     /// The channels that are left of an output of the unpruned layer, position by position.
     pub(super) fn outputs_at(
         &self,

@@ -83,8 +83,8 @@ pub struct FittedLayer {
 pub struct Report {
     /// The layers, in the order in which they were fitted.
     pub layers: Vec<FittedLayer>,
-    /// Layers with weights that are left as they are (transposed convolutions, convolutions that are not of images), by
-    /// name.
+    /// Layers with weights that are left as they are, by name: transposed convolutions, convolutions that are not of images,
+    /// matrix products of which pruning took rows.
     pub left: Vec<String>,
 }
 
@@ -107,14 +107,18 @@ pub fn reconstruct(
         return Ok((model, Report { layers: Vec::new(), left: Vec::new() }));
     }
     model.graph_mut().sort()?;
-    let (layers, left) = layer::layers(model.graph())?;
+    let (layers, mut left) = layer::layers(model.graph())?;
     let shape = input_shape(input);
     let targets = targets(base, &layers, kept, &shape, input, images, progress)?;
     let total = layers.len() * images.count();
     let mut fitted = Vec::new();
     let mut pixels = vec![0.0; usize::try_from(shape.iter().product::<i64>()).unwrap_or(0)];
     let mut loader = Loader::new(input, images);
-    for (number, (layer, targets)) in layers.iter().zip(targets).enumerate() {
+    'layers: for (number, (layer, targets)) in layers.iter().zip(targets).enumerate() {
+        if targets.len() < images.count() {
+            left.push(layer.name.clone());
+            continue;
+        }
         let (mut fit, mut test) = (Moments::new(layer), Moments::new(layer));
         let from_input = layer.data_is_input(model.graph());
         let mut runner =
@@ -122,12 +126,15 @@ pub fn reconstruct(
         let hold_back = images.count() >= HELD_BACK;
         for (index, (image, target)) in images.iter().zip(&targets).enumerate() {
             let moments = if hold_back && index % HELD_BACK == HELD_BACK - 1 { &mut test } else { &mut fit };
-            let mut seen = false;
+            let (mut seen, mut fits) = (false, true);
             if let Some(runner) = &mut runner {
                 loader.load(image, runner.input_mut())?;
                 runner.run(|_, sides, values| {
                     if let Values::F32(values) = values {
-                        layer.add(sides, values, target, moments);
+                        fits = layer.reads(sides, target);
+                        if fits {
+                            layer.add(sides, values, target, moments);
+                        }
                         seen = true;
                     }
                 })?;
@@ -144,9 +151,13 @@ pub fn reconstruct(
             }
             let done = number * images.count() + index + 1;
             progress(Progress { what: "reconstruction", done, total });
+            if !fits {
+                left.push(layer.name.clone());
+                continue 'layers;
+            }
         }
         let found = solve::fit(layer, &fit, hold_back.then_some(&test), what == Reconstruct::Weights);
-        layer_into(&mut model, layer, &found)?;
+        layer_into(&mut model, layer, &found);
         fitted.push(FittedLayer {
             name: layer.name.clone(),
             samples: fit.samples() + test.samples(),
@@ -165,7 +176,8 @@ struct Target {
     values: Vec<f32>,
 }
 
-/// Runs the unpruned model once per image and keeps what its layers put out, by layer and image.
+/// Runs the unpruned model once per image and keeps what its layers put out, by layer and image; nothing of a layer whose
+/// output is not known to be what is left of the unpruned one's.
 fn targets(
     base: &Model,
     layers: &[Layer],
@@ -195,33 +207,24 @@ fn targets(
     let total = images.count();
     for (index, image) in images.iter().enumerate() {
         loader.load(image, runner.input_mut())?;
-        let mut problem = None;
         runner.run(|name, sides, values| {
             let Some((&number, Values::F32(values))) = places.get(name).map(|n| (n, values)) else { return };
             let (Some(layer), Some(found)) = (layers.get(number), found.get_mut(number)) else { return };
             let wanted = MIN_SAMPLES.max(SAMPLES_PER_INPUT * layer.inputs()).div_ceil(total);
             let grid = layer.grid(sides);
             let positions = positions(grid.count(), wanted, (number, index));
-            match layer.outputs_at(sides, values, &positions, kept.get(name).map(Vec::as_slice)) {
-                Some(values) => found.push(Target { grid, positions, values }),
-                None => problem = Some((layer.name.clone(), sides.to_vec())),
+            let kept = kept.get(name).map(Vec::as_slice);
+            if let Some(values) = layer.outputs_at(sides, values, &positions, kept) {
+                found.push(Target { grid, positions, values });
             }
         })?;
-        if let Some((node, sides)) = problem {
-            return Err(CompressError::Reconstruct {
-                node,
-                problem: format!(
-                    "its output {sides:?} in the unpruned model does not fit what is left of it"
-                ),
-            });
-        }
         progress(Progress { what: "unpruned outputs", done: index + 1, total });
     }
     Ok(found)
 }
 
 /// Writes what was found into the model.
-fn layer_into(model: &mut Model, layer: &Layer, found: &solve::Fitted) -> Result<(), CompressError> {
+fn layer_into(model: &mut Model, layer: &Layer, found: &solve::Fitted) {
     let mut names = Names::new(model.graph());
     let graph = model.graph_mut();
     let users = |name: &str, graph: &super::graph::proto::GraphProto| {
@@ -238,25 +241,20 @@ fn layer_into(model: &mut Model, layer: &Layer, found: &solve::Fitted) -> Result
     for (place, mut tensor) in changed {
         let old = tensor.name().to_owned();
         let known = graph.initializer.iter().position(|other| other.name() == old);
-        match known.filter(|_| users(&old, graph) == 1) {
-            Some(known) => {
-                if let Some(known) = graph.initializer.get_mut(known) {
-                    *known = tensor;
-                }
-            }
-            None => {
-                // shared with another node, or new
-                let name = names.take(&old);
-                tensor.name = Some(name.clone());
-                graph.initializer.push(tensor);
-                if let Some(node) = graph.node.get_mut(layer.node) {
-                    node.input.resize(node.input.len().max(place + 1), String::new());
-                    if let Some(input) = node.input.get_mut(place) {
-                        *input = name;
-                    }
-                }
+        let own = known.filter(|_| users(&old, graph) == 1);
+        if let Some(known) = own.and_then(|known| graph.initializer.get_mut(known)) {
+            *known = tensor;
+            continue;
+        }
+        // shared with another node, or new
+        let name = names.take(&old);
+        tensor.name = Some(name.clone());
+        graph.initializer.push(tensor);
+        if let Some(node) = graph.node.get_mut(layer.node) {
+            node.input.resize(node.input.len().max(place + 1), String::new());
+            if let Some(input) = node.input.get_mut(place) {
+                *input = name;
             }
         }
     }
-    Ok(())
 }

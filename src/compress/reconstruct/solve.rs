@@ -11,6 +11,9 @@ const MAX_STEPS: usize = 80;
 const BLIND_STEPS: usize = 12;
 /// Fitting ends after so many steps that helped no output.
 const PATIENCE: usize = 4;
+/// What each squared change of a weight costs, as a share of what it does on average: an input that hardly ever is
+/// anything else than zero tells next to nothing of its weight, which then stays.
+const RIDGE: f64 = 1e-3;
 /// A layer whose outputs are this close to what they were (share of their variance) stays as it is.
 const NEGLIGIBLE: f64 = 1e-4;
 
@@ -90,10 +93,12 @@ fn shift(moments: &Group, mut weights: DMatrix<f64>) -> DMatrix<f64> {
 fn descend(fit: &Group, judge: Option<&Group>, start: DMatrix<f64>, bias: bool) -> (DMatrix<f64>, usize) {
     let last = start.nrows().saturating_sub(1);
     let diagonal = fit.inputs.diagonal();
+    let ridge = RIDGE * diagonal.iter().take(last).sum::<f64>() / last.max(1) as f64;
     // 1 / diagonal where the weight may change, 0 where not
     let scale = DMatrix::from_fn(start.nrows(), start.ncols(), |input, output| {
         let free = if input == last { bias } else { start.get((input, output)).is_some_and(|w| *w != 0.0) };
         let curvature = diagonal.get(input).copied().unwrap_or(0.0);
+        let curvature = curvature + ridge;
         if free && curvature > 0.0 { 1.0 / curvature } else { 0.0 }
     });
     let mut weights = start;
@@ -108,7 +113,8 @@ fn descend(fit: &Group, judge: Option<&Group>, start: DMatrix<f64>, bias: bool) 
     while steps < limit && since < PATIENCE {
         steps += 1;
         since += 1;
-        let curved = &fit.inputs * &direction;
+        // the ridge holds to the weights at the start, so it is in the curvature and not in the first residual
+        let curved = &fit.inputs * &direction + &direction * ridge;
         let curvature = column_dots(&direction, &curved);
         let length = |output: usize| {
             let (power, curvature) = (get(&power, output), get(&curvature, output));
