@@ -19,6 +19,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 GROUPS = ["noise", "blur", "weather", "digital"]
+# below this AP nothing can be said of the share that is kept
+FLOOR = 0.05
 COLOURS = {"noise": "#c1272d", "blur": "#1f5fa8", "weather": "#5c8a2c", "digital": "#8a5a2c"}
 
 
@@ -46,7 +48,9 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def by_group(variant: dict, key: str) -> dict[str, dict]:
     against = variant["against_base"]
-    return {} if against is None else {group: entry for group, entry in against.get(key, [])}
+    if against is None or (variant["clean"]["ap"] or 0) < FLOOR:
+        return {}
+    return {group: entry for group, entry in against.get(key, [])}
 
 
 def overview(study: dict, latency: dict[str, float], made: dict[str, dict]) -> str:
@@ -82,6 +86,8 @@ def groups(study: dict, key: str) -> str:
     rows = []
     for variant in study["variants"][1:]:
         entries = by_group(variant, key)
+        if not entries:
+            continue
         rows.append([variant["name"], *(difference(entries.get(group)) for group in GROUPS)])
     return table(["Variant", *(group.capitalize() for group in GROUPS)], rows)
 
@@ -90,6 +96,8 @@ def severities(study: dict) -> str:
     rows = []
     levels = study["settings"]["severities"]
     for variant in study["variants"]:
+        if (variant["clean"]["ap"] or 0) < FLOOR:
+            continue
         for group in ("noise", "blur"):
             cells = [variant["name"] if group == "noise" else "", group]
             cells += [points(group_ap(variant, group, level)) for level in levels]
@@ -146,6 +154,7 @@ def plot_rates(study: dict, folder: Path) -> None:
 
 def plot_claim(study: dict, folder: Path, chosen: list[str]) -> None:
     variants = [variant for variant in study["variants"][1:] if not chosen or variant["name"] in chosen]
+    variants = [variant for variant in variants if by_group(variant, "groups_relative")]
     figure, axis = plt.subplots(figsize=(9, 0.42 * len(variants) + 1.2))
     for number, variant in enumerate(reversed(variants)):
         entries = by_group(variant, "groups_relative")
