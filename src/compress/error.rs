@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::graph::GraphError;
 use crate::data::dataset::DatasetError;
@@ -180,6 +180,13 @@ pub enum CompressError {
         /// What is measured.
         what: &'static str,
     },
+}
+
+impl CompressError {
+    /// That a tensor holds `found`, which is no number, on an image.
+    pub(super) fn not_finite(tensor: &str, found: f32, image: &Path) -> Self {
+        Self::NotFinite { tensor: tensor.to_owned(), found, image: image.to_owned() }
+    }
 }
 
 fn placed(place: Option<(usize, usize)>, key: &str, problem: &str) -> String {

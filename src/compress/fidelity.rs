@@ -6,7 +6,6 @@ use super::runner::Runner;
 use super::{CalibrationImages, CompressError};
 use crate::detector::manifest::InputSpec;
 use crate::detector::probe::Values;
-use crate::detector::session::input_shape;
 
 /// What the base puts out for some images.
 #[derive(Debug, Clone)]
@@ -32,7 +31,7 @@ impl Reference {
         images: &CalibrationImages,
         limit: usize,
     ) -> Result<Self, CompressError> {
-        let shape = input_shape(input);
+        let shape = input.shape();
         let names: Vec<String> = base.graph().output.iter().map(|value| value.name().to_owned()).collect();
         let mut runner = Runner::new(base, &shape, names.iter().map(String::as_str))?;
         let mut loader = Loader::new(input, images);

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::CompressError;
 use super::graph::Model;
 use super::graph::proto::ValueInfo;
+use super::images::Loader;
+use super::{CalibrationImages, CompressError, Progress};
+use crate::detector::manifest::InputSpec;
 use crate::detector::probe::{Probe, Values};
 
 /// Runs as much of a model as some of its tensors need.
@@ -52,5 +54,33 @@ impl Runner {
     /// Runs the model on what [`input_mut`](Self::input_mut) holds; `read` gets name, shape and values of each tensor.
     pub(super) fn run(&mut self, read: impl FnMut(&str, &[i64], Values<'_>)) -> Result<(), CompressError> {
         Ok(self.probe.run(read)?)
+    }
+
+    /// Runs the model on every image; `read` gets the image's number, and name, shape and values of each float32 tensor. The
+    /// error is a value of the tensor that is not finite.
+    pub(super) fn run_on(
+        &mut self,
+        images: &CalibrationImages,
+        input: &InputSpec,
+        (what, progress): (&'static str, &mut dyn FnMut(Progress)),
+        mut read: impl FnMut(usize, &str, &[i64], &[f32]) -> Result<(), f32>,
+    ) -> Result<(), CompressError> {
+        let mut loader = Loader::new(input, images);
+        for (number, image) in images.iter().enumerate() {
+            loader.load(image, self.input_mut())?;
+            let mut failure = None;
+            self.run(|name, dims, values| {
+                if let Values::F32(values) = values
+                    && let Err(found) = read(number, name, dims, values)
+                {
+                    failure.get_or_insert_with(|| CompressError::not_finite(name, found, image.path));
+                }
+            })?;
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
+            progress(Progress { what, done: number + 1, total: images.count() });
+        }
+        Ok(())
     }
 }

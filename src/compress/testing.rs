@@ -7,7 +7,6 @@ use super::graph::Model;
 use super::images::Loader;
 use crate::detector::manifest::{Colour, InputSpec, Interpolation, Layout, Resize};
 use crate::detector::probe::{Probe, Values};
-use crate::detector::session::input_shape;
 
 /// RGB, 16 x 16 pixels.
 pub(super) fn input() -> InputSpec {
@@ -39,7 +38,7 @@ pub(super) fn pictures(folder: &Path, count: usize) {
 pub(super) fn outputs(model: &Model, picture: &Path) -> Vec<(String, Vec<f32>)> {
     let images = CalibrationImages::open(picture.parent().unwrap(), None).unwrap();
     let image = images.iter().find(|image| image.path == picture).unwrap();
-    let mut probe = Probe::open(&model.to_bytes(), &input_shape(&input()), model.path()).unwrap();
+    let mut probe = Probe::open(&model.to_bytes(), &input().shape(), model.path()).unwrap();
     Loader::new(&input(), &images).load(image, probe.input_mut()).unwrap();
     read(&mut probe)
 }

@@ -18,7 +18,7 @@ pub(crate) mod placement;
 pub mod preprocess;
 pub(crate) mod probe;
 mod provider;
-pub(crate) mod session;
+mod session;
 mod thresholds;
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl ModelSession {
         provider: Provider,
         failures: Vec<ProviderFailure>,
     ) -> Result<Self, DetectorError> {
-        let shape = input_shape(input);
+        let shape = input.shape();
         check_input(session.inputs(), &shape, path)?;
         check_output_names(session.outputs(), path)?;
         let elements = shape.iter().product::<i64>();
@@ -256,10 +256,6 @@ fn explain(code: ort::ErrorCode, message: &str) -> String {
         _ => "",
     };
     format!("{}{hint}", message.trim())
-}
-
-pub(crate) fn input_shape(input: &InputSpec) -> [i64; 4] {
-    input.shape()
 }
 
 /// The model has one float32 input, and each of its dimensions is free or as in the manifest.

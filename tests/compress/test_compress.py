@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,31 +14,12 @@ ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "nanodet-g.toml"
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    program = os.environ.get("ROADPROOF_BIN", str(ROOT / "target" / "release" / "roadproof"))
-    return subprocess.run([program, "compress", *map(str, arguments)], capture_output=True, text=True)
-
-
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures of noise: enough for ranges, not for accuracy."""
-    cv2 = pytest.importorskip("cv2")
-    numpy = pytest.importorskip("numpy")
-    folder = tmp_path_factory.mktemp("images")
-    for seed in range(2):
-        noise = numpy.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=numpy.uint8)
-        cv2.imwrite(str(folder / f"{seed}.png"), cv2.resize(noise, (640, 480)))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def compressed(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
+def compressed(compress: Callable, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> dict:
     if not MODEL.with_suffix(".onnx").exists():
         pytest.skip("nanodet-g.onnx is not set up: run scripts/setup.sh")
     folder = tmp_path_factory.mktemp("compressed")
-    done = run(MODEL, "--int8", "--calibrate", images, "-o", folder, "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    result = compress(MODEL, "--int8", "--calibrate", pictures, "--calibration-images", 2, "-o", folder)
     return {**result["variants"][0], "base_bytes": result["base"]["bytes"]}
 
 
@@ -73,10 +52,10 @@ def test_the_manifest_tells_where_it_is_from(compressed: dict) -> None:
     assert f'base_sha256 = "{hashlib.sha256(base).hexdigest()}"' in Path(compressed["manifest"]).read_text()
 
 
-def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_told(program: Callable, tmp_path: Path) -> None:
     if not MODEL.with_suffix(".onnx").exists():
         pytest.skip("nanodet-g.onnx is not set up: run scripts/setup.sh")
-    done = run(MODEL, "--int8", "--calibrate", tmp_path, "-o", tmp_path / "out")
+    done = program("compress", MODEL, "--int8", "--calibrate", tmp_path, "-o", tmp_path / "out")
     assert done.returncode != 0
     assert "expected images" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -7,13 +7,10 @@ use super::trace::{Reader, Trace};
 use super::{Importance, Scales};
 use crate::compress::graph::proto::{AttributeProto, GraphProto, TensorProto};
 use crate::compress::graph::{GraphError, Index, Model};
-use crate::compress::images::Loader;
 use crate::compress::runner::Runner;
 use crate::compress::shapes::Shapes;
 use crate::compress::{CalibrationImages, CompressError, Progress};
 use crate::detector::manifest::InputSpec;
-use crate::detector::probe::Values;
-use crate::detector::session::input_shape;
 
 /// By group and set, from the weights that make the channels (mean over the layers where several do).
 pub(super) fn of_weights(
@@ -108,36 +105,18 @@ pub(super) fn of_activations(
             squares.insert((tensor, reader.axis), vec![0.0; reader.atoms.len()]);
         }
     }
-    let mut runner = Runner::new(model, &input_shape(input), squares.keys().map(|(tensor, _)| *tensor))?;
-    let mut loader = Loader::new(input, images);
-    for (done, image) in images.iter().enumerate() {
-        loader.load(image, runner.input_mut())?;
-        let mut failure = None;
-        runner.run(|name, dims, values| {
-            let Values::F32(values) = values else { return };
-            for ((tensor, axis), sums) in &mut squares {
-                if *tensor != name {
-                    continue;
-                }
-                for (sum, more) in sums.iter_mut().zip(along(values, dims, *axis, |value| value * value)) {
-                    *sum += more;
-                }
-                if sums.iter().any(|sum| !sum.is_finite()) {
-                    let found =
-                        values.iter().copied().find(|value| !value.is_finite()).unwrap_or(f32::INFINITY);
-                    failure.get_or_insert_with(|| CompressError::NotFinite {
-                        tensor: name.to_owned(),
-                        found,
-                        image: image.path.to_owned(),
-                    });
-                }
+    let mut runner = Runner::new(model, &input.shape(), squares.keys().map(|(tensor, _)| *tensor))?;
+    runner.run_on(images, input, ("activations", progress), |_, name, dims, values| {
+        for ((_, axis), sums) in squares.iter_mut().filter(|((tensor, _), _)| *tensor == name) {
+            for (sum, more) in sums.iter_mut().zip(along(values, dims, *axis, |value| value * value)) {
+                *sum += more;
             }
-        })?;
-        if let Some(failure) = failure {
-            return Err(failure);
+            if sums.iter().any(|sum| !sum.is_finite()) {
+                return Err(values.iter().copied().find(|value| !value.is_finite()).unwrap_or(f32::INFINITY));
+            }
         }
-        progress(Progress { what: "activations", done: done + 1, total: images.count() });
-    }
+        Ok(())
+    })?;
     let index = Index::new(graph);
     let mut shares = Vec::new();
     for reader in &trace.readers {

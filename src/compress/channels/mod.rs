@@ -21,7 +21,6 @@ use super::shapes::Shapes;
 use super::simplify::lift;
 use super::{CalibrationImages, CompressError, Progress, named_nodes};
 use crate::detector::manifest::InputSpec;
-use crate::detector::session::input_shape;
 use sets::Prunable;
 use spread::{Rates, Traced};
 use trace::Trace;
@@ -169,7 +168,7 @@ pub fn prune(
     lift(base.graph_mut());
     base.graph_mut().sort()?;
     base.graph_mut().remove_dead();
-    let shape = input_shape(input);
+    let shape = input.shape();
     let shapes = Shapes::of(&base, &shape)?;
     let index = Index::new(base.graph());
     let trace = Trace::new(base.graph(), &index, &shapes, base.opset(), &options.exclude);

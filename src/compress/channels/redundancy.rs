@@ -17,13 +17,10 @@ use super::importance::columns;
 use super::sets::{ChannelSet, Prunable};
 use super::trace::{Reader, Trace};
 use crate::compress::graph::{Index, Model};
-use crate::compress::images::Loader;
 use crate::compress::runner::Runner;
 use crate::compress::shapes::Shapes;
 use crate::compress::{CalibrationImages, CompressError, Progress};
 use crate::detector::manifest::InputSpec;
-use crate::detector::probe::Values;
-use crate::detector::session::input_shape;
 
 /// Places of a tensor, over all images, that its covariance is taken from.
 const SAMPLES: usize = 16_384;
@@ -241,32 +238,15 @@ fn measure(
     images: &CalibrationImages,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), CompressError> {
-    let mut runner = Runner::new(model, &input_shape(input), moments.keys().map(|(tensor, _)| *tensor))?;
-    let mut loader = Loader::new(input, images);
+    let mut runner = Runner::new(model, &input.shape(), moments.keys().map(|(tensor, _)| *tensor))?;
     let limit = SAMPLES.div_ceil(images.count().max(1));
-    for (done, image) in images.iter().enumerate() {
-        loader.load(image, runner.input_mut())?;
-        let mut failure = None;
-        runner.run(|name, dims, values| {
-            let Values::F32(values) = values else { return };
-            if let Some(found) = values.iter().copied().find(|value| !value.is_finite()) {
-                failure.get_or_insert_with(|| CompressError::NotFinite {
-                    tensor: name.to_owned(),
-                    found,
-                    image: image.path.to_owned(),
-                });
-                return;
-            }
-            for ((tensor, axis), moments) in moments.iter_mut() {
-                if *tensor == name {
-                    moments.add(values, dims, *axis, limit, done as u64);
-                }
-            }
-        })?;
-        if let Some(failure) = failure {
-            return Err(failure);
+    runner.run_on(images, input, ("covariances", progress), |number, name, dims, values| {
+        if let Some(found) = values.iter().copied().find(|value| !value.is_finite()) {
+            return Err(found);
         }
-        progress(Progress { what: "covariances", done: done + 1, total: images.count() });
-    }
-    Ok(())
+        for ((_, axis), moments) in moments.iter_mut().filter(|((tensor, _), _)| *tensor == name) {
+            moments.add(values, dims, *axis, limit, number as u64);
+        }
+        Ok(())
+    })
 }

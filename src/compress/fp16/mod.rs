@@ -18,7 +18,6 @@ use super::facts::Facts;
 use super::graph::{Index, Model, node_name};
 use super::{CalibrationImages, CompressError, Progress, named_nodes, simplify};
 use crate::detector::manifest::InputSpec;
-use crate::detector::session::input_shape;
 use plan::Plan;
 
 /// What becomes half precision.
@@ -127,7 +126,7 @@ pub fn convert(
     let exclude = named_nodes(&model, &options.exclude)?;
     model.graph_mut().sort()?;
     simplify::lift(model.graph_mut());
-    let facts = Facts::of(&model, &input_shape(input))?;
+    let facts = Facts::of(&model, &input.shape())?;
     let index = Index::new(model.graph());
     let mut ranges = ranges::of_weights(model.graph());
     if let Some(images) = images {

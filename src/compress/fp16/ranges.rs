@@ -11,7 +11,6 @@ use crate::compress::runner::Runner;
 use crate::compress::{CalibrationImages, CompressError, Progress};
 use crate::detector::manifest::InputSpec;
 use crate::detector::probe::Values;
-use crate::detector::session::input_shape;
 
 /// By tensor the largest finite magnitude; infinite values are infinite in float16 too.
 #[derive(Debug, Default)]
@@ -62,7 +61,7 @@ pub(super) fn of_activations(
         made.filter(|tensor| facts.get(tensor).is_some_and(|fact| fact.data_type == data_type::FLOAT));
     let fed =
         model.graph().input.iter().map(ValueInfo::name).find(|name| !ranges.weights.contains_key(*name));
-    let mut runner = Runner::new(model, &input_shape(input), floats)?;
+    let mut runner = Runner::new(model, &input.shape(), floats)?;
     let mut loader = Loader::new(input, images);
     let total = images.count();
     let mut see = |name: &str, values: &[f32]| {

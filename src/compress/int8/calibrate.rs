@@ -1,7 +1,6 @@
 //! Ranges of activations, from the float model on calibration images.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 use super::observe::{Observer, Range};
 use super::{Calibration, Options};
@@ -12,7 +11,6 @@ use crate::compress::runner::Runner;
 use crate::compress::{CalibrationImages, CompressError, Progress};
 use crate::detector::manifest::InputSpec;
 use crate::detector::probe::Values;
-use crate::detector::session::input_shape;
 
 /// Ranges by tensor. A tensor that is missing is not float32.
 pub(super) type Ranges = HashMap<String, Range>;
@@ -28,7 +26,7 @@ pub(super) fn ranges(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Ranges, CompressError> {
     let inputs: HashSet<&str> = model.graph().input.iter().map(ValueInfo::name).collect();
-    let mut runner = Runner::new(model, &input_shape(input), tensors.iter().copied())?;
+    let mut runner = Runner::new(model, &input.shape(), tensors.iter().copied())?;
     let mut loader = Loader::new(input, images);
     let passes = if options.calibration == Calibration::Minmax { 1 } else { 2 };
     let total = passes * images.count();
@@ -43,7 +41,7 @@ pub(super) fn ranges(
                 let observer = observers.entry(name.clone()).or_insert_with(Observer::new);
                 observer
                     .extremes(runner.input_mut())
-                    .map_err(|found| not_finite(&name, found, image.path))?;
+                    .map_err(|found| CompressError::not_finite(&name, found, image.path))?;
             }
             let mut failure = None;
             runner.run(|name, _, values| {
@@ -55,7 +53,7 @@ pub(super) fn ranges(
                 if pass > 0 {
                     observer.count(values);
                 } else if let Err(found) = observer.extremes(values) {
-                    failure.get_or_insert_with(|| not_finite(name, found, image.path));
+                    failure.get_or_insert_with(|| CompressError::not_finite(name, found, image.path));
                 }
             })?;
             if let Some(failure) = failure {
@@ -66,8 +64,4 @@ pub(super) fn ranges(
         }
     }
     Ok(observers.into_iter().map(|(name, observer)| (name, observer.range(options))).collect())
-}
-
-fn not_finite(tensor: &str, found: f32, image: &Path) -> CompressError {
-    CompressError::NotFinite { tensor: tensor.to_owned(), found, image: image.to_owned() }
 }

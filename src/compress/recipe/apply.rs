@@ -8,7 +8,6 @@ use crate::compress::graph::Model;
 use crate::compress::reconstruct::{self, Reconstruct};
 use crate::compress::{CalibrationImages, CompressError, Progress, Reference, fp16, int8, simplify, sparse};
 use crate::detector::manifest::InputSpec;
-use crate::detector::session::input_shape;
 
 /// What a step did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,7 +64,7 @@ pub fn apply(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Applied, CompressError> {
     check(steps, images.is_some(), judge.is_some())?;
-    let (base, simplified) = simplify::simplify(base, &input_shape(input))?;
+    let (base, simplified) = simplify::simplify(base, &input.shape())?;
     let mut judge = judge;
     let mut line = Line { model: base.clone(), base: &base, kept: Kept::new(), input, images };
     let mut reports = Vec::new();

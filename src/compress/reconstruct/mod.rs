@@ -28,7 +28,6 @@ use super::runner::Runner;
 use super::{CalibrationImages, CompressError, Progress};
 use crate::detector::manifest::InputSpec;
 use crate::detector::probe::Values;
-use crate::detector::session::input_shape;
 use layer::{Grid, Layer, positions};
 use moments::Moments;
 
@@ -108,7 +107,7 @@ pub fn reconstruct(
     }
     model.graph_mut().sort()?;
     let (layers, mut left) = layer::layers(model.graph())?;
-    let shape = input_shape(input);
+    let shape = input.shape();
     let targets = targets(base, &layers, kept, &shape, input, images, progress)?;
     let total = layers.len() * images.count();
     let mut fitted = Vec::new();
