@@ -4,6 +4,7 @@
 //! The stages are public on their own for benchmarks and tests: [`preprocess`], [`decode`], [`nms`].
 #![allow(clippy::doc_markdown, reason = "the names of models and products are no code")]
 
+mod agreement;
 pub mod decode;
 mod error;
 mod fit;
@@ -24,6 +25,7 @@ mod thresholds;
 #[cfg(test)]
 mod test_onnx;
 
+pub use agreement::Agreement;
 pub use error::{DetectorError, ManifestIssue, ModelFileProblem, ProviderFailure};
 pub use fit::Fit;
 pub use geometry::{BoundingBox, Detection};

@@ -10,7 +10,7 @@ use super::model_file;
 use super::nms::{Candidate, Nms};
 use super::preprocess::Preprocessor;
 use super::session::{ModelSession, SessionOptions};
-use super::{Detection, DetectorError, Provider, Thresholds};
+use super::{Agreement, Detection, DetectorError, Provider, Thresholds};
 use crate::image::PixelView;
 
 /// How far loading has come.
@@ -250,6 +250,12 @@ impl Detector {
     #[must_use]
     pub fn decode_stats(&self) -> DecodeStats {
         self.candidates.stats()
+    }
+
+    /// How far the last frame's candidates agreed before non-maximum suppression.
+    #[must_use]
+    pub fn agreement(&self) -> Agreement {
+        self.nms.agreement()
     }
 
     fn warm_up(&mut self, total: usize, progress: &mut dyn FnMut(LoadPhase)) -> Result<(), DetectorError> {

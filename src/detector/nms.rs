@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::BoundingBox;
+use super::{Agreement, BoundingBox};
 
 /// A box that a decoder found, before suppression.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,6 +39,7 @@ pub struct Nms {
     previous: Vec<u32>,
     /// For each class, the last kept candidate.
     last_of_class: Vec<u32>,
+    agreement: Agreement,
 }
 
 impl Nms {
@@ -46,6 +47,12 @@ impl Nms {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How far the candidates of the last call agreed.
+    #[must_use]
+    pub fn agreement(&self) -> Agreement {
+        self.agreement
     }
 
     /// Sorts `candidates` by precedence, suppresses, and leaves at most `max_kept` of them.

@@ -6,6 +6,7 @@ mod calibration;
 mod confusion;
 mod instance;
 mod matching;
+pub mod monitor;
 mod results;
 pub mod study;
 

@@ -21,7 +21,7 @@ pub(super) fn second_of(time_ns: i64) -> i64 {
 /// times what 100 detections per frame at 60 frames/s can give even if all of them fall into one bin, and `u32`
 /// bins would double the memory. A detection beyond it is left out of every figure, so that they stay
 /// consistent, and counted. It bounds the totals too: 100 bins × 65 535 × 600 s < 2³².
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Cell {
     bins: [u16; SCORE_BINS],
     low: u32,
@@ -81,7 +81,7 @@ pub(super) enum Added {
 }
 
 /// Aggregates of the last `seconds` seconds for each class.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Aggregates {
     seconds: i64,
     /// `seconds` × classes: the cells of a second lie together, in slot `second mod seconds`.

@@ -9,13 +9,24 @@
 
 mod aggregates;
 mod config;
+pub mod estimate;
 mod histogram;
+mod monitor;
+mod observation;
 mod probe;
+pub mod profile;
+mod quality;
+mod report;
 mod summary;
 mod window;
 
 pub use config::{HealthError, MAX_WINDOW_BYTES, MAX_WINDOW_S, MIN_WINDOW_S, WindowConfig};
 pub use histogram::{SCORE_BINS, SUMMARY_BINS, ScoreHistogram};
+pub use monitor::CameraMonitor;
+pub use observation::Observation;
 pub use probe::{ProbeWindow, WorstProbe};
+pub use profile::{Profile, ProfileError};
+pub use quality::{ImageQuality, ImageState, QualityMeans, QualityMeter, QualityWindow};
+pub use report::{CameraReport, ClassReport, Estimated};
 pub use summary::{CameraSummary, ClassSummary, HealthStatus, Reason, ScoreQuantiles, WindowCounters};
 pub use window::{Arrival, CameraWindow};

@@ -29,6 +29,32 @@ pub enum HealthStatus {
     },
 }
 
+impl HealthStatus {
+    /// Its name in files: `ok`, `warn`, `error`, `insufficient_data`, `stale`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::InsufficientData { .. } => "insufficient_data",
+            Self::Stale { .. } => "stale",
+        }
+    }
+
+    /// Its number in the messages.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warn => 1,
+            Self::Error => 2,
+            Self::InsufficientData { .. } => 3,
+            Self::Stale { .. } => 4,
+        }
+    }
+}
+
 /// Why a status is what it is. `Display` says it in words, without allocating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,7 +1,8 @@
 use std::time::{Duration, Instant};
 
 use crate::corruption::{CorruptionError, Corruptor, CorruptorOptions, Delivery, FrameKey, Picture, Step};
-use crate::detector::{Detection, Detector, DetectorError, Thresholds};
+use crate::detector::{Agreement, Detection, Detector, DetectorError, Thresholds};
+use crate::health::{ImageQuality, QualityMeter};
 use crate::image::{CompressedDecoder, Converter, DecodeLimits, ImageError, PixelView};
 
 use super::{Frame, FramePixels};
@@ -44,6 +45,8 @@ pub struct FrameTimes {
     pub inference: Duration,
     /// Decoding of the outputs and non-maximum suppression.
     pub postprocess: Duration,
+    /// Measuring the image's quality; zero where nobody asked for it.
+    pub quality: Duration,
 }
 
 /// What the pipeline found in one frame. Reuse it from frame to frame: its buffers are kept.
@@ -56,6 +59,10 @@ pub struct Processed {
     pub width: u32,
     /// Height of the original image in pixels.
     pub height: u32,
+    /// How far the candidates agreed before non-maximum suppression.
+    pub agreement: Agreement,
+    /// Quality of the image that the detector saw; `None` where nobody asked for it.
+    pub quality: Option<ImageQuality>,
     /// How long each stage took.
     pub times: FrameTimes,
 }
@@ -65,6 +72,8 @@ pub struct Pipeline {
     detector: Detector,
     /// One for each camera, so that cameras of different sizes do not take each other's buffers apart.
     converters: Vec<Converters>,
+    /// Measures every frame's quality, where that is asked for.
+    quality: Option<QualityMeter>,
 }
 
 struct Converters {
@@ -108,7 +117,7 @@ impl Pipeline {
             inject: Corruptor::new(CorruptorOptions::default()),
             shadow: Corruptor::new(CorruptorOptions::default()),
         };
-        Self { detector, converters: (0..cameras).map(converters).collect() }
+        Self { detector, converters: (0..cameras).map(converters).collect(), quality: None }
     }
 
     /// Sets how frames are corrupted; the corruptions start anew.
@@ -117,6 +126,11 @@ impl Pipeline {
             converters.inject = Corruptor::new(options);
             converters.shadow = Corruptor::new(options);
         }
+    }
+
+    /// Whether the quality of every frame is measured, for health.
+    pub fn measure_quality(&mut self, measure: bool) {
+        self.quality = measure.then(QualityMeter::new);
     }
 
     /// The detector inside.
@@ -155,6 +169,8 @@ impl Pipeline {
     ) -> Result<R, PipelineError> {
         out.detections.clear();
         out.times = FrameTimes::default();
+        out.agreement = Agreement::default();
+        out.quality = None;
         let start = Instant::now();
         let cameras = self.converters.len();
         let converters = self
@@ -185,7 +201,14 @@ impl Pipeline {
             preprocess: stages.preprocess,
             inference: stages.inference,
             postprocess: stages.postprocess,
+            quality: Duration::ZERO,
         };
+        out.agreement = self.detector.agreement();
+        if let Some(meter) = &mut self.quality {
+            let measuring = Instant::now();
+            out.quality = Some(meter.measure(&pixels));
+            out.times.quality = measuring.elapsed();
+        }
         Ok(inspect(&pixels, out, &self.detector))
     }
 }

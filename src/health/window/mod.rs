@@ -36,7 +36,7 @@ pub enum Arrival {
 /// unnoticed, until time catches up with it. If time goes back by more than the window, the window is emptied and
 /// starts anew. Going back by less can't be told from reordering: a caller who knows of a jump (a recording
 /// starts over, simulated time is set back) calls [`reset`](Self::reset).
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct CameraWindow {
     config: WindowConfig,
     aggregates: Aggregates,
@@ -46,7 +46,7 @@ pub struct CameraWindow {
 }
 
 /// First and latest time given since the window was last empty.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Span {
     start_ns: i64,
     now_ns: i64,

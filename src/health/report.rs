@@ -1,0 +1,91 @@
+//! What a camera's health is, once a second. Fields are named as in `msg/CameraHealth.msg` and `msg/ClassHealth.msg`.
+
+use serde::Serialize;
+
+use super::{HealthStatus, ImageState, Reason, SUMMARY_BINS};
+
+/// An estimate with its interval; all NaN where it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimated {
+    /// The estimate.
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Estimated {
+    /// Not known.
+    pub const UNKNOWN: Self = Self { value: f64::NAN, low: f64::NAN, high: f64::NAN };
+}
+
+/// Health of a camera. Figures that are not known are NaN (`null` in JSON).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "msg/CameraHealth.msg says what each field is")]
+pub struct CameraReport {
+    #[serde(serialize_with = "status_name")]
+    pub status: HealthStatus,
+    #[serde(serialize_with = "in_words")]
+    pub reason: Reason,
+    pub window_s: u32,
+    pub frames: u64,
+    pub detections: u64,
+    pub published: u64,
+    pub processing_rate: f64,
+    pub image_state: ImageState,
+    pub image_noise: f64,
+    pub image_sharpness: f64,
+    pub image_brightness: f64,
+    pub image_contrast: f64,
+    pub image_dark_share: f64,
+    pub image_bright_share: f64,
+    pub image_blockiness: f64,
+    pub prediction_consistency: f64,
+    pub prediction_reliability: f64,
+    /// Name of a corruption; `None` where the image is as in the profile, or no profile is loaded.
+    pub estimated_corruption: Option<&'static str>,
+    pub estimated_severity: f64,
+    pub estimated_map: Estimated,
+    /// `class_id` of the worst class.
+    pub worst_class: Option<u32>,
+    /// By `class_id`, all of the model's.
+    pub classes: Vec<ClassReport>,
+}
+
+/// Health of a class of a camera. Figures that are not known are NaN (`null` in JSON).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "msg/ClassHealth.msg says what each field is")]
+pub struct ClassReport {
+    pub class_id: u32,
+    #[serde(serialize_with = "status_name")]
+    pub status: HealthStatus,
+    #[serde(serialize_with = "in_words")]
+    pub reason: Reason,
+    pub detections: u32,
+    pub published: u32,
+    pub detections_needed: u32,
+    pub detection_rate: f64,
+    pub score_mean: f64,
+    pub score_p10: f64,
+    pub score_p50: f64,
+    pub score_p90: f64,
+    pub score_histogram: [u32; SUMMARY_BINS],
+    pub expected_detection_rate: f64,
+    pub expected_precision: f64,
+    pub above_threshold_share: f64,
+    pub score_psi: f64,
+    pub score_wasserstein: f64,
+    pub change_statistic: f64,
+    pub track_match_rate: f64,
+    pub estimated_ap: Estimated,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn status_name<S: serde::Serializer>(status: &HealthStatus, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(status.name())
+}
+
+fn in_words<S: serde::Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(reason)
+}
