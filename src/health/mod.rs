@@ -11,6 +11,7 @@ mod aggregates;
 mod config;
 pub mod estimate;
 mod histogram;
+pub(crate) mod message;
 mod monitor;
 mod observation;
 mod probe;

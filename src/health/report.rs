@@ -32,6 +32,8 @@ pub struct CameraReport {
     pub frames: u64,
     pub detections: u64,
     pub published: u64,
+    /// Times that the window was emptied because time went back.
+    pub time_jumps: u64,
     pub processing_rate: f64,
     pub image_state: ImageState,
     pub image_noise: f64,
@@ -47,9 +49,11 @@ pub struct CameraReport {
     pub estimated_corruption: Option<&'static str>,
     pub estimated_severity: f64,
     pub estimated_map: Estimated,
-    /// `class_id` of the worst class.
+    /// `class_id` of the worst class; written by name, as the classes are, by whoever knows names.
+    #[serde(skip)]
     pub worst_class: Option<u32>,
     /// By `class_id`, all of the model's.
+    #[serde(skip)]
     pub classes: Vec<ClassReport>,
 }
 

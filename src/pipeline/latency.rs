@@ -81,8 +81,12 @@ pub enum Stage {
     Inference,
     /// Decoding and non-maximum suppression.
     Postprocess,
+    /// Measuring the image's quality.
+    Quality,
     /// Building and publishing the messages.
     Publish,
+    /// Telling health of the frame, after its detections are published.
+    Health,
     /// From arrival until the detections are published.
     Total,
     /// From the header's stamp until the detections are published; unlike all others it depends on the
@@ -92,14 +96,16 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in the order in which a frame meets them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Wait,
         Self::Convert,
         Self::Corrupt,
         Self::Preprocess,
         Self::Inference,
         Self::Postprocess,
+        Self::Quality,
         Self::Publish,
+        Self::Health,
         Self::Total,
         Self::Age,
     ];
@@ -114,7 +120,9 @@ impl Stage {
             Self::Preprocess => "preprocess",
             Self::Inference => "inference",
             Self::Postprocess => "postprocess",
+            Self::Quality => "quality",
             Self::Publish => "publish",
+            Self::Health => "health",
             Self::Total => "total",
             Self::Age => "age",
         }

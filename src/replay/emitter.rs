@@ -7,7 +7,7 @@ use super::record::{DetectionRecord, FrameRecord, HealthRecord};
 use super::workers::{Counts, Done, ReplayError, Sink};
 use super::{Options, Outcome};
 use crate::corruption::Step;
-use crate::health::{CameraWindow, HealthError};
+use crate::health::{CameraMonitor, HealthError, Observation};
 
 /// Health is told once in so much recorded time, ns.
 const HEALTH_PERIOD_NS: i64 = 1_000_000_000;
@@ -17,16 +17,18 @@ pub(super) struct Emitter<'a> {
     cameras: &'a [String],
     names: &'a [String],
     options: &'a Options,
-    windows: Vec<CameraState>,
+    states: Vec<CameraState>,
     pub(super) counts: Counts,
 }
 
 struct CameraState {
-    window: CameraWindow,
+    monitor: CameraMonitor,
     /// When health is told next.
     due_ns: Option<i64>,
     last_ns: i64,
     is_injected: bool,
+    /// What was done to the last frame.
+    corruptions: Vec<String>,
 }
 
 impl<'a> Emitter<'a> {
@@ -35,12 +37,13 @@ impl<'a> Emitter<'a> {
         names: &'a [String],
         options: &'a Options,
     ) -> Result<Self, HealthError> {
-        let window = |_: &String| {
-            let window = CameraWindow::new(names.len(), options.health)?;
-            Ok(CameraState { window, due_ns: None, last_ns: 0, is_injected: false })
+        let state = |_: &String| {
+            let monitor = CameraMonitor::new(names.len(), options.health, options.profile.clone())?;
+            let corruptions = Vec::new();
+            Ok(CameraState { monitor, due_ns: None, last_ns: 0, is_injected: false, corruptions })
         };
-        let windows = cameras.iter().map(window).collect::<Result<_, HealthError>>()?;
-        Ok(Self { cameras, names, options, windows, counts: Counts::default() })
+        let states = cameras.iter().map(state).collect::<Result<_, HealthError>>()?;
+        Ok(Self { cameras, names, options, states, counts: Counts::default() })
     }
 
     pub(super) fn collect(
@@ -57,8 +60,9 @@ impl<'a> Emitter<'a> {
                 let _ = permits.try_send(());
             }
         }
-        for camera in 0..self.windows.len() {
-            if let Some(last_ns) = self.windows.get(camera).filter(|w| w.due_ns.is_some()).map(|w| w.last_ns)
+        for camera in 0..self.states.len() {
+            if let Some(last_ns) =
+                self.states.get(camera).filter(|state| state.due_ns.is_some()).map(|state| state.last_ns)
             {
                 self.tell_health(camera, last_ns, sink)?;
             }
@@ -72,12 +76,16 @@ impl<'a> Emitter<'a> {
         let (camera, stamp_ns) = done.frame.as_ref().map_or((0, 0), |frame| (frame.camera, frame.stamp_ns));
         if let Outcome::Processed(processed) = &done.outcome {
             self.health_until(camera, stamp_ns, sink)?;
-            if let Some(window) = self.windows.get_mut(camera) {
-                let thresholds = &self.options.thresholds;
-                let detections =
-                    processed.detections.iter().map(|d| (d.class_id, d.score, thresholds.publishes(d)));
-                window.window.record_frame(stamp_ns, detections);
-                window.is_injected |= !steps.is_empty();
+            if let Some(state) = self.states.get_mut(camera) {
+                state.monitor.record_frame(&Observation {
+                    stamp_ns,
+                    detections: &processed.detections,
+                    thresholds: &self.options.thresholds,
+                    agreement: processed.agreement,
+                    quality: processed.quality.as_ref(),
+                });
+                state.is_injected |= !steps.is_empty();
+                state.corruptions.clone_from(&steps);
             }
         }
         let (outcome, reason) = match &done.outcome {
@@ -122,14 +130,14 @@ impl<'a> Emitter<'a> {
 
     /// Tells health at every full second up to a frame's stamp.
     fn health_until(&mut self, camera: usize, stamp_ns: i64, sink: &mut dyn Sink) -> Result<(), ReplayError> {
-        let Some(window) = self.windows.get_mut(camera) else { return Ok(()) };
-        let longest_ns = window.window.config().window_ns() as i64 + 5 * HEALTH_PERIOD_NS;
-        let back = stamp_ns < window.last_ns.saturating_sub(longest_ns);
-        let mut due_ns = match window.due_ns {
+        let Some(state) = self.states.get_mut(camera) else { return Ok(()) };
+        let longest_ns = state.monitor.window().config().window_ns() as i64 + 5 * HEALTH_PERIOD_NS;
+        let back = stamp_ns < state.last_ns.saturating_sub(longest_ns);
+        let mut due_ns = match state.due_ns {
             Some(due_ns) if !back => due_ns,
             _ => stamp_ns.saturating_add(HEALTH_PERIOD_NS),
         };
-        window.last_ns = if back { stamp_ns } else { window.last_ns.max(stamp_ns) };
+        state.last_ns = if back { stamp_ns } else { state.last_ns.max(stamp_ns) };
         // A silence is told till the window is empty; what comes after a longer one begins anew.
         let until_ns = stamp_ns.min(due_ns.saturating_add(longest_ns));
         let mut moments = Vec::new();
@@ -140,7 +148,7 @@ impl<'a> Emitter<'a> {
         if due_ns <= stamp_ns {
             due_ns = stamp_ns.saturating_add(HEALTH_PERIOD_NS);
         }
-        window.due_ns = Some(due_ns);
+        state.due_ns = Some(due_ns);
         for moment in moments {
             self.tell_health(camera, moment, sink)?;
         }
@@ -148,12 +156,12 @@ impl<'a> Emitter<'a> {
     }
 
     fn tell_health(&mut self, camera: usize, stamp_ns: i64, sink: &mut dyn Sink) -> Result<(), ReplayError> {
-        let Some(window) = self.windows.get_mut(camera) else { return Ok(()) };
-        window.window.advance(stamp_ns);
+        let Some(state) = self.states.get_mut(camera) else { return Ok(()) };
+        state.monitor.advance(stamp_ns);
         let name = self.cameras.get(camera).map_or("", String::as_str);
-        let record = HealthRecord::new(&window.window, name, stamp_ns, window.is_injected, self.names);
-        window.is_injected = false;
-        sink.health(&record, &window.window)?;
+        let is_injected = std::mem::take(&mut state.is_injected);
+        let report = state.monitor.report();
+        sink.health(&HealthRecord::new(report, name, stamp_ns, is_injected, &state.corruptions, self.names))?;
         Ok(())
     }
 }

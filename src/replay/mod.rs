@@ -5,17 +5,21 @@
 //! the number of workers or on the clock.
 
 mod emitter;
+mod message;
 mod order;
 mod reader;
 mod record;
 mod workers;
 
+use std::sync::Arc;
+
 use crate::corruption::{Campaign, CorruptorOptions, Step};
 use crate::detector::Thresholds;
-use crate::health::WindowConfig;
+use crate::health::{Profile, WindowConfig};
 use crate::pipeline::Processed;
 
-pub use record::{ClassHealthRecord, DetectionRecord, FrameRecord, HealthRecord, status_name};
+pub use message::{MessageContext, camera_health};
+pub use record::{ClassHealthRecord, DetectionRecord, FrameRecord, HealthRecord};
 pub use workers::{Counts, ReplayError, Sink, replay};
 
 /// What is done to the frames.
@@ -40,6 +44,8 @@ pub struct Options {
     pub corruptor: CorruptorOptions,
     /// The window that health is told from.
     pub health: WindowConfig,
+    /// What health compares with; fits the model and the thresholds.
+    pub profile: Option<Arc<Profile>>,
     /// Frames that are on their way at most.
     pub read_ahead: usize,
     /// Play at the recording's own speed.

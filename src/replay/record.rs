@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::detector::Detection;
-use crate::health::{CameraWindow, HealthStatus};
+use crate::health::{CameraReport, ClassReport, HealthStatus};
 
 /// What became of one frame: a line of `detections.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,82 +68,47 @@ pub struct HealthRecord<'a> {
     pub camera: &'a str,
     /// The moment, ns, on the clock of the stamps.
     pub stamp_ns: i64,
-    /// `ok`, `warn`, `error`, `insufficient_data` or `stale`.
-    pub status: &'static str,
-    /// Why.
-    pub reason: String,
-    /// Frames within the window.
-    pub frames: u64,
-    /// Frames per second of the window; absent while it covers less than one.
-    pub frame_rate_hz: Option<f64>,
-    /// Whether corruptions were injected.
+    /// Whether corruptions were injected since the line before.
     pub is_injected: bool,
-    /// One for each class that was detected within the window.
+    /// What was done to the last frame.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub corruptions: &'a [String],
+    /// The figures, named as in `msg/CameraHealth.msg`; `null` where they are not known.
+    #[serde(flatten)]
+    pub report: &'a CameraReport,
+    /// The class with the worst status.
+    pub worst_class: Option<&'a str>,
+    /// One for each class that was detected within the window, or whose status says more than that too little was seen.
     pub classes: Vec<ClassHealthRecord<'a>>,
 }
 
-/// Health of a class.
+/// Health of a class, its figures named as in `msg/ClassHealth.msg`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassHealthRecord<'a> {
     /// Its name.
-    pub class: &'a str,
-    /// As for the camera.
-    pub status: &'static str,
-    /// Published detections within the window.
-    pub count: u32,
-    /// All detections down to the low threshold.
-    pub low_count: u32,
-    /// Mean score of those.
-    pub mean_score: Option<f64>,
-    /// Their median.
-    pub median_score: Option<f64>,
-}
-
-/// The name of a status in the files.
-#[must_use]
-pub fn status_name(status: HealthStatus) -> &'static str {
-    match status {
-        HealthStatus::Ok => "ok",
-        HealthStatus::Warn => "warn",
-        HealthStatus::Error => "error",
-        HealthStatus::InsufficientData { .. } => "insufficient_data",
-        HealthStatus::Stale { .. } => "stale",
-    }
-}
-
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
+    pub class_name: &'a str,
+    /// The figures.
+    #[serde(flatten)]
+    pub report: &'a ClassReport,
 }
 
 impl<'a> HealthRecord<'a> {
     pub(super) fn new(
-        window: &CameraWindow,
+        report: &'a CameraReport,
         camera: &'a str,
         stamp_ns: i64,
         is_injected: bool,
+        corruptions: &'a [String],
         names: &'a [String],
     ) -> Self {
-        let summary = window.camera_summary();
-        let classes = (0_u32..).zip(names).filter_map(|(id, name)| {
-            let class = window.class_summary(id).filter(|class| class.low_count > 0)?;
-            Some(ClassHealthRecord {
-                class: name,
-                status: status_name(class.status),
-                count: class.count,
-                low_count: class.low_count,
-                mean_score: finite(class.mean_score),
-                median_score: finite(class.quantiles.p50),
-            })
+        let matters = |class: &&ClassReport| {
+            class.detections > 0 || matches!(class.status, HealthStatus::Warn | HealthStatus::Error)
+        };
+        let classes = report.classes.iter().filter(matters).map(|class| ClassHealthRecord {
+            class_name: names.get(class.class_id as usize).map_or("?", String::as_str),
+            report: class,
         });
-        Self {
-            camera,
-            stamp_ns,
-            status: status_name(summary.status),
-            reason: summary.reason.to_string(),
-            frames: summary.frames,
-            frame_rate_hz: finite(summary.frame_rate_hz),
-            is_injected,
-            classes: classes.collect(),
-        }
+        let worst_class = report.worst_class.and_then(|id| names.get(id as usize)).map(String::as_str);
+        Self { camera, stamp_ns, is_injected, corruptions, report, worst_class, classes: classes.collect() }
     }
 }

@@ -12,7 +12,7 @@ use super::record::{FrameRecord, HealthRecord};
 use super::{Drawn, Options, Outcome};
 use crate::corruption::Step;
 use crate::data::source::{FrameSource, SourceFrame};
-use crate::health::{CameraWindow, HealthError};
+use crate::health::HealthError;
 use crate::pipeline::{Annotator, Corrupt, Pipeline, PipelineError, Processed, Treatment};
 
 /// What became of the frames: `read` = `processed` + `dropped` + `rejected`.
@@ -60,11 +60,11 @@ pub trait Sink {
     /// It cannot be written; the replay ends.
     fn frame(&mut self, record: &FrameRecord<'_>, drawn: Option<&Drawn>) -> std::io::Result<()>;
 
-    /// Takes the health of a camera, and the window that it is told from.
+    /// Takes the health of a camera.
     ///
     /// # Errors
     /// It cannot be written; the replay ends.
-    fn health(&mut self, record: &HealthRecord<'_>, window: &CameraWindow) -> std::io::Result<()>;
+    fn health(&mut self, record: &HealthRecord<'_>) -> std::io::Result<()>;
 }
 
 /// A frame on its way back.
@@ -105,6 +105,7 @@ pub fn replay(
         for mut pipeline in pipelines {
             let to_order = to_order.clone();
             pipeline.set_corruptor_options(options.corruptor);
+            pipeline.measure_quality(true);
             scope.spawn(move || work(pipeline, options, jobs, &to_order));
         }
         drop(to_order);

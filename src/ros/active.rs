@@ -9,7 +9,7 @@ use r2r::vision_msgs::msg::Detection2DArray;
 use r2r::{Clock, Node, Publisher, QosProfile};
 
 use crate::detector::{ModelInfo, Thresholds};
-use crate::health::WindowConfig;
+use crate::health::{CameraMonitor, Profile, WindowConfig};
 use crate::pipeline::{FrameCounters, Pipeline};
 
 use super::camera::CameraInput;
@@ -34,6 +34,7 @@ pub(crate) struct Configured {
     config: NodeConfig,
     pub(crate) info: ModelInfo,
     defaults: Thresholds,
+    profile: Option<Arc<Profile>>,
     live: Arc<Live>,
     inputs: Vec<CameraInput>,
     outputs: Vec<CameraOutputs>,
@@ -49,8 +50,9 @@ impl Configured {
         live: LiveConfig,
         remappings: &[(String, String)],
     ) -> Result<(Self, Pipeline), String> {
-        let Loaded { config, pipeline, info, defaults } = loaded;
+        let Loaded { config, pipeline, info, defaults, profile } = loaded;
         let thresholds = configure::thresholds(&defaults, &live, &info.class_names)?;
+        check_profile(profile.as_deref(), &info, &thresholds)?;
         let failed = |error: r2r::Error| format!("a topic could not be set up: {error}");
         let (name, namespace) = (node.name().map_err(failed)?, node.namespace().map_err(failed)?);
         let mut inputs = Vec::new();
@@ -75,7 +77,7 @@ impl Configured {
         // What is armed begins when the node is activated.
         let live =
             Arc::new(Live { injection: Injection::new(&live.corruption, 0)?, config: live, thresholds });
-        Ok((Self { config, info, defaults, live, inputs, outputs, reported }, pipeline))
+        Ok((Self { config, info, defaults, profile, live, inputs, outputs, reported }, pipeline))
     }
 
     /// Takes the topics down.
@@ -97,6 +99,7 @@ impl Configured {
         shared: Option<&Shared>,
     ) -> Result<(), String> {
         let thresholds = configure::thresholds(&self.defaults, &live, &self.info.class_names)?;
+        check_profile(self.profile.as_deref(), &self.info, &thresholds)?;
         let (old, new) = (&self.live.config.corruption, &live.corruption);
         // A campaign that goes on is not started over because something else changed.
         let injection = if (&old.inject, old.options.seed) == (&new.inject, new.options.seed) {
@@ -166,7 +169,8 @@ impl Configured {
             stale_after_ns: u64::try_from(live.stale_after.as_nanos()).unwrap_or(u64::MAX).min(window_ns),
         };
         let classes = self.info.class_names.len();
-        Shared::new(self.inputs.len(), classes, window, Arc::clone(&self.live), Arc::clone(clock))
+        let monitor = || CameraMonitor::new(classes, window, self.profile.clone());
+        Shared::new(self.inputs.len(), classes, &monitor, Arc::clone(&self.live), Arc::clone(clock))
             .map_err(|error| error.to_string())
     }
 
@@ -224,8 +228,10 @@ impl Configured {
         counters: FrameCounters,
     ) -> Option<Status> {
         let input = self.inputs.get_mut(camera)?;
-        let mut state = shared.camera(camera)?;
+        let mut guard = shared.camera(camera)?;
+        let state = &mut *guard;
         state.health.advance(now_ns);
+        let report = state.health.report();
         let input_rate_hz = input.rate_hz(now);
         let last_frame_age_s = match (state.last_stamp_ns, input.has_received()) {
             (Some(stamp), true) if stamp != 0 => now_ns.saturating_sub(stamp) as f64 / 1e9,
@@ -239,6 +245,7 @@ impl Configured {
             model_sha256: &self.info.sha256,
             class_names: &self.info.class_names,
             thresholds: &self.live.thresholds,
+            profile_sha256: self.profile.as_ref().map_or("", |profile| &profile.sha256),
             counters,
             input_rate_hz,
             injected: &state.injected,
@@ -246,9 +253,9 @@ impl Configured {
             probed: &self.live.config.corruption.shadow,
             last_frame_age_s,
         };
-        let message = messages::camera_health(&state.health, &context);
-        let status = diagnostics::health(&input.config.name, &state.health, &self.info.class_names);
-        drop(state);
+        let message = messages::camera_health(report, &context);
+        let status = diagnostics::health(&input.config.name, report, &self.info.class_names);
+        drop(guard);
         if let Err(error) = self.outputs.get(camera)?.health.publish(&message) {
             tracing::warn!("health could not be published: {error}");
         }
@@ -340,4 +347,10 @@ impl Configured {
         status.value("last_rejection", last_rejection.unwrap_or_default());
         status
     }
+}
+
+/// Whether health may compare with this profile.
+fn check_profile(profile: Option<&Profile>, info: &ModelInfo, thresholds: &Thresholds) -> Result<(), String> {
+    let check = |profile: &Profile| profile.check_fits(info, thresholds);
+    profile.map_or(Ok(()), check).map_err(|error| format!("parameter 'health.profile': {error}"))
 }

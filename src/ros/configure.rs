@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::detector::{
     Detector, DetectorError, LoadPhase, ModelInfo, ModelManifest, SessionOptions, Thresholds,
 };
+use crate::health::{Profile, ProfileError};
 use crate::image::DecodeLimits;
 use crate::pipeline::Pipeline;
 
@@ -23,11 +24,22 @@ pub(crate) struct Loaded {
     pub(crate) info: ModelInfo,
     /// The manifest's thresholds, which parameters override.
     pub(crate) defaults: Thresholds,
+    /// What health compares with.
+    pub(crate) profile: Option<Arc<Profile>>,
+}
+
+/// Why a model cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error(transparent)]
+    Detector(#[from] DetectorError),
+    #[error("parameter 'health.profile': {0}")]
+    Profile(#[from] ProfileError),
 }
 
 /// A model that is being loaded.
 pub(crate) struct LoadJob {
-    task: JoinHandle<Result<Loaded, DetectorError>>,
+    task: JoinHandle<Result<Loaded, LoadError>>,
     phase: Arc<Mutex<(String, Instant)>>,
     started: Instant,
 }
@@ -62,7 +74,9 @@ impl LoadJob {
     }
 }
 
-fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loaded, DetectorError> {
+fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loaded, LoadError> {
+    // Read before the model, which takes longer.
+    let profile = config.health_profile.as_deref().map(|path| Profile::load(&locate(path))).transpose()?;
     let manifest = ModelManifest::load(locate(&config.model))?;
     let options = SessionOptions {
         providers: config.providers.clone(),
@@ -82,8 +96,9 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
     let info = detector.info().clone();
     let defaults = manifest.thresholds();
     let cameras = config.cameras.len();
-    let pipeline = Pipeline::new(detector, cameras, DecodeLimits::default());
-    Ok(Loaded { config, pipeline, info, defaults })
+    let mut pipeline = Pipeline::new(detector, cameras, DecodeLimits::default());
+    pipeline.measure_quality(true);
+    Ok(Loaded { config, pipeline, info, defaults, profile: profile.map(Arc::new) })
 }
 
 /// A relative path that is not in the working directory is looked up where packages install their models.

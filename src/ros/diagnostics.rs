@@ -6,7 +6,7 @@ use std::fmt::Display;
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
 use crate::detector::ModelInfo;
-use crate::health::{CameraWindow, HealthStatus};
+use crate::health::{CameraReport, ClassReport, Estimated, HealthStatus};
 use crate::pipeline::{FrameCounters, Stage, StageLatencies};
 
 use super::messages;
@@ -120,35 +120,44 @@ pub(crate) fn counters(status: &mut Status, counters: FrameCounters) {
     status.value("pending", counters.pending);
 }
 
-/// Health of one camera, with a value for each class that has been seen in the window.
-pub(crate) fn health(camera: &str, window: &CameraWindow, class_names: &[String]) -> Status {
+/// Health of one camera, with a value for each class that has been seen in the window or is in a bad way.
+pub(crate) fn health(camera: &str, report: &CameraReport, class_names: &[String]) -> Status {
     let mut status = Status::new(&format!("health {camera}"));
-    let summary = window.camera_summary();
-    let level = match summary.status {
+    let level = match report.status {
         // Too few objects in view is no fault of the detector.
         HealthStatus::Ok | HealthStatus::InsufficientData { .. } => Level::Ok,
         HealthStatus::Warn => Level::Warn,
         HealthStatus::Error => Level::Error,
         HealthStatus::Stale { .. } => Level::Stale,
     };
-    status.report(level, summary.reason.to_string());
-    status.value("frames", summary.frames);
-    status.value("detections", summary.low_count);
-    status.value("published", summary.count);
-    status.value("supported_classes", summary.supported_classes);
-    status.value("time_jumps", summary.counters.time_jumps);
-    for (class_id, name) in class_names.iter().enumerate() {
-        let Some(class) = window.class_summary(class_id as u32).filter(|class| class.low_count > 0) else {
-            continue;
-        };
-        let quantiles = class.quantiles;
-        status.value(
-            &format!("class.{name}"),
-            format!(
-                "{}; {} published, score p10 {:.2} p50 {:.2} p90 {:.2}",
-                class.reason, class.count, quantiles.p10, quantiles.p50, quantiles.p90
-            ),
-        );
+    status.report(level, report.reason.to_string());
+    status.value("frames", report.frames);
+    status.value("detections", report.detections);
+    status.value("published", report.published);
+    let judged = |class: &&ClassReport| !matches!(class.status, HealthStatus::InsufficientData { .. });
+    status.value("supported_classes", report.classes.iter().filter(judged).count());
+    status.value("time_jumps", report.time_jumps);
+    let figure = |value: f64| if value.is_finite() { format!("{value:.3}") } else { "n/a".to_owned() };
+    let Estimated { value, low, high } = report.estimated_map;
+    let interval = format!("{} ({} … {})", figure(value), figure(low), figure(high));
+    status.value("estimated_map", if value.is_finite() { interval } else { "n/a".to_owned() });
+    let corruption = report.estimated_corruption.unwrap_or("none");
+    let severity = figure(report.estimated_severity);
+    let known = report.estimated_severity.is_finite();
+    status
+        .value("estimated_corruption", if known { format!("{corruption}:{severity}") } else { "n/a".into() });
+    for class in &report.classes {
+        let bad = matches!(class.status, HealthStatus::Warn | HealthStatus::Error);
+        let Some(name) = class_names.get(class.class_id as usize) else { continue };
+        if class.detections > 0 || bad {
+            status.value(
+                &format!("class.{name}"),
+                format!(
+                    "{}; {} published, score p10 {:.2} p50 {:.2} p90 {:.2}",
+                    class.reason, class.published, class.score_p10, class.score_p50, class.score_p90
+                ),
+            );
+        }
     }
     status
 }

@@ -8,7 +8,8 @@ use r2r::vision_msgs::msg::{Detection2D, Detection2DArray, ObjectHypothesisWithP
 
 use crate::corruption::Step;
 use crate::detector::{Detection, Thresholds};
-use crate::health::{CameraWindow, ClassSummary, HealthStatus, ProbeWindow};
+use crate::health::message::{class_health, fill_camera_health};
+use crate::health::{CameraReport, ProbeWindow, SUMMARY_BINS};
 use crate::pipeline::FrameCounters;
 
 use super::injection::describe;
@@ -93,7 +94,7 @@ fn fill_entry(
     entry.bbox.size_y = f64::from(bbox.height());
 }
 
-/// What a health message says beside the window's figures.
+/// What a health message says beside the report's figures.
 pub(crate) struct HealthContext<'a> {
     pub(crate) now_ns: i64,
     pub(crate) frame_id: &'a str,
@@ -102,6 +103,7 @@ pub(crate) struct HealthContext<'a> {
     pub(crate) model_sha256: &'a str,
     pub(crate) class_names: &'a [String],
     pub(crate) thresholds: &'a Thresholds,
+    pub(crate) profile_sha256: &'a str,
     pub(crate) counters: FrameCounters,
     pub(crate) input_rate_hz: f64,
     pub(crate) injected: &'a [Step],
@@ -111,110 +113,43 @@ pub(crate) struct HealthContext<'a> {
     pub(crate) last_frame_age_s: f64,
 }
 
-/// The health of one camera, from its window (already advanced to now).
-pub(crate) fn camera_health(window: &CameraWindow, context: &HealthContext<'_>) -> CameraHealth {
-    let summary = window.camera_summary();
-    let (status, needs_reason) = status_code(summary.status);
-    let window_s = window.config().window_s as f32;
-    let enabled = |id: &usize| context.thresholds.is_enabled(*id as u32);
-    let classes = (0..context.class_names.len()).filter(enabled);
-    let unknown = f32::NAN;
-    CameraHealth {
+/// The health of one camera.
+pub(crate) fn camera_health(report: &CameraReport, context: &HealthContext<'_>) -> CameraHealth {
+    let enabled = report.classes.iter().filter(|class| context.thresholds.is_enabled(class.class_id));
+    let window_s = report.window_s as f32;
+    let frames = u32::try_from(report.frames).unwrap_or(u32::MAX);
+    let classes = enabled.filter_map(|class| {
+        let name = text(context.class_names.get(class.class_id as usize)?);
+        let publish_score = context.thresholds.publish_score(class.class_id);
+        let worst = context.probes.worst(class.class_id, MIN_PROBE_SUPPORT);
+        let retention = worst.map_or(f32::NAN, |worst| worst.retention as f32);
+        let probed = worst.and_then(|worst| context.probed.get(worst.corruption)).map(Step::to_string);
+        let probe = (retention, probed.unwrap_or_default());
+        let list = |bins: [u32; SUMMARY_BINS]| bins.to_vec();
+        Some(class_health!(ClassHealth, class, window_s, frames, name, publish_score, probe, list))
+    });
+    let mut message = CameraHealth {
         header: Header { stamp: time(context.now_ns), frame_id: text(context.frame_id) },
         camera: context.camera.to_owned(),
         model_name: text(context.model_name),
         model_sha256: context.model_sha256.to_owned(),
-        profile_sha256: String::new(),
-        status,
-        reason: if needs_reason { summary.reason.to_string() } else { String::new() },
-        window_s,
+        profile_sha256: context.profile_sha256.to_owned(),
         frames_received: context.counters.received,
         frames_processed: context.counters.processed,
         frames_overwritten: context.counters.overwritten,
         frames_stale: context.counters.stale,
         frames_rejected: context.counters.rejected,
         input_rate: context.input_rate_hz as f32,
-        processing_rate: summary.frame_rate_hz as f32,
         last_frame_age_s: context.last_frame_age_s as f32,
         low_score: context.thresholds.low_score,
         injection: !context.injected.is_empty(),
         corruption: describe(context.injected),
-        image_noise: unknown,
-        image_sharpness: unknown,
-        image_brightness: unknown,
-        image_contrast: unknown,
-        image_dark_share: unknown,
-        image_bright_share: unknown,
-        image_blockiness: unknown,
-        prediction_consistency: unknown,
-        prediction_reliability: unknown,
-        estimated_severity: unknown,
-        estimated_map: unknown,
-        estimated_map_low: unknown,
-        estimated_map_high: unknown,
-        classes: classes.filter_map(|id| class_health(window, context, id as u32, window_s)).collect(),
+        classes: classes.collect(),
         ..CameraHealth::default()
-    }
-}
-
-fn class_health(
-    window: &CameraWindow,
-    context: &HealthContext<'_>,
-    class_id: u32,
-    window_s: f32,
-) -> Option<ClassHealth> {
-    let summary: ClassSummary = window.class_summary(class_id)?;
-    let (status, needs_reason) = status_code(summary.status);
-    let probe = context.probes.worst(class_id, MIN_PROBE_SUPPORT);
-    let unknown = f32::NAN;
-    Some(ClassHealth {
-        class_id,
-        class_name: text(context.class_names.get(class_id as usize)?),
-        status,
-        reason: if needs_reason { summary.reason.to_string() } else { String::new() },
-        window_s,
-        frames: u32::try_from(summary.frames).unwrap_or(u32::MAX),
-        detections: summary.low_count,
-        published: summary.count,
-        detections_needed: window.config().min_support,
-        detection_rate: if summary.covered_s > 0.0 {
-            (f64::from(summary.low_count) / summary.covered_s) as f32
-        } else {
-            0.0
-        },
-        publish_score: context.thresholds.publish_score(class_id),
-        score_mean: summary.mean_score as f32,
-        score_p10: summary.quantiles.p10 as f32,
-        score_p50: summary.quantiles.p50 as f32,
-        score_p90: summary.quantiles.p90 as f32,
-        score_histogram: summary.histogram20.to_vec(),
-        expected_detection_rate: unknown,
-        expected_precision: unknown,
-        above_threshold_share: unknown,
-        score_psi: unknown,
-        score_wasserstein: unknown,
-        change_statistic: unknown,
-        track_match_rate: unknown,
-        estimated_ap: unknown,
-        estimated_ap_low: unknown,
-        estimated_ap_high: unknown,
-        probe_retention: probe.map_or(unknown, |worst| worst.retention as f32),
-        probe_corruption: probe
-            .and_then(|worst| context.probed.get(worst.corruption))
-            .map(Step::to_string)
-            .unwrap_or_default(),
-    })
-}
-
-/// The message's constant, and whether the status wants explaining.
-fn status_code(status: HealthStatus) -> (u8, bool) {
-    match status {
-        HealthStatus::Ok => (ClassHealth::OK as u8, false),
-        HealthStatus::Warn => (ClassHealth::WARN as u8, true),
-        HealthStatus::Error => (ClassHealth::ERROR as u8, true),
-        HealthStatus::InsufficientData { .. } => (ClassHealth::INSUFFICIENT_DATA as u8, true),
-        HealthStatus::Stale { .. } => (ClassHealth::STALE as u8, true),
-    }
+    };
+    fill_camera_health!(message, report, context.class_names);
+    message.worst_class = text(&message.worst_class);
+    message
 }
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use r2r::vision_msgs::msg::Detection2DArray;
 
 use crate::corruption::{CorruptorOptions, Step};
 use crate::detector::Detection;
-use crate::health::ProbeWindow;
+use crate::health::{Observation, ProbeWindow};
 use crate::pipeline::{
-    Corrupt, Frame, FramePixels, Outcome, Pipeline, PipelineError, Processed, Taken, Treatment,
+    Corrupt, Frame, FramePixels, Outcome, Pipeline, PipelineError, Processed, Stage, Taken, Treatment,
 };
 
 use super::debug_image::DebugImage;
@@ -205,9 +205,15 @@ impl Run {
         self.shared.record(self.processed.times, waited, done - publishing, done - arrived, age_done);
 
         if let Some(mut state) = self.shared.camera(camera) {
-            let detections = self.processed.detections.iter();
-            let detections = detections.map(|d| (d.class_id, d.score, thresholds.publishes(d)));
-            state.health.record_frame(now_ns, detections);
+            let recording = Instant::now();
+            state.health.record_frame(&Observation {
+                stamp_ns: now_ns,
+                detections: &self.processed.detections,
+                thresholds,
+                agreement: self.processed.agreement,
+                quality: self.processed.quality.as_ref(),
+            });
+            lock(&self.shared.latencies).stage(Stage::Health).record(recording.elapsed());
             if state.frame_id != frame_id {
                 frame_id.clone_into(&mut state.frame_id);
             }

@@ -8,7 +8,7 @@ use r2r::Clock;
 
 use crate::corruption::Step;
 use crate::detector::Thresholds;
-use crate::health::{CameraWindow, HealthError, ProbeWindow, WindowConfig};
+use crate::health::{CameraMonitor, HealthError, ProbeWindow};
 use crate::pipeline::{FrameCounters, FrameTimes, Mailbox, Pipeline, Stage, StageLatencies};
 
 use super::injection::Injection;
@@ -27,7 +27,7 @@ pub(crate) struct Live {
 
 /// What the worker has learnt about one camera.
 pub(crate) struct CameraState {
-    pub(crate) health: CameraWindow,
+    pub(crate) health: CameraMonitor,
     /// The newest reason why a frame was not used.
     pub(crate) last_rejection: Option<String>,
     pub(crate) last_stamp_ns: Option<i64>,
@@ -68,14 +68,13 @@ impl Shared {
     pub(crate) fn new(
         cameras: usize,
         classes: usize,
-        window: WindowConfig,
+        monitor: &dyn Fn() -> Result<CameraMonitor, HealthError>,
         live: Arc<Live>,
         clock: Arc<Mutex<Clock>>,
     ) -> Result<Self, HealthError> {
         let state = |_| {
-            let health = CameraWindow::new(classes, window)?;
             Ok(Mutex::new(CameraState {
-                health,
+                health: monitor()?,
                 last_rejection: None,
                 last_stamp_ns: None,
                 frame_id: String::new(),
@@ -148,6 +147,7 @@ impl Shared {
         latencies.stage(Stage::Preprocess).record(times.preprocess);
         latencies.stage(Stage::Inference).record(times.inference);
         latencies.stage(Stage::Postprocess).record(times.postprocess);
+        latencies.stage(Stage::Quality).record(times.quality);
         latencies.stage(Stage::Publish).record(publish);
         latencies.stage(Stage::Total).record(total);
         latencies.stage(Stage::Age).record(Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0)));

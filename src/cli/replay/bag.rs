@@ -6,20 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use roadproof::data::bag::cdr::{
-    CAMERA_HEALTH_TYPE, CameraHealth, ClassHealth, DETECTIONS_TYPE, Detection2D, Detection2DArray, Hypothesis,
+    CAMERA_HEALTH_TYPE, DETECTIONS_TYPE, Detection2D, Detection2DArray, Hypothesis,
 };
 use roadproof::data::bag::{BagMessage, BagReader, BagWriter, Messages, TopicFilter, TopicId};
 use roadproof::detector::{ModelInfo, Thresholds};
-use roadproof::health::CameraWindow;
-use roadproof::replay::{FrameRecord, HealthRecord};
-
-/// Codes of `ClassHealth.status`, by their names in `health.jsonl`.
-const STATUS: [&str; 5] = ["ok", "warn", "error", "insufficient_data", "stale"];
+use roadproof::health::Profile;
+use roadproof::replay::{FrameRecord, HealthRecord, MessageContext, camera_health};
 
 /// What is the same in all health messages.
 pub(super) struct Model<'a> {
     pub(super) info: &'a ModelInfo,
     pub(super) thresholds: &'a Thresholds,
+    pub(super) profile: Option<&'a Profile>,
 }
 
 pub(super) struct BagSink<'a> {
@@ -40,7 +38,6 @@ struct Camera {
     rejected: u64,
     log_time_ns: i64,
     frame_id: String,
-    corruptions: String,
 }
 
 /// The topic of a camera's results: its own name between `/roadproof` and what they are.
@@ -70,7 +67,6 @@ impl<'a> BagSink<'a> {
                 rejected: 0,
                 log_time_ns: 0,
                 frame_id: String::new(),
-                corruptions: String::new(),
             };
             results.insert(camera.clone(), entry);
         }
@@ -110,7 +106,6 @@ impl<'a> BagSink<'a> {
         camera.processed += 1;
         camera.log_time_ns = record.log_time_ns;
         record.frame_id.clone_into(&mut camera.frame_id);
-        camera.corruptions = record.corruptions.join(" + ");
         let detections = record.detections.iter().map(|detection| {
             let [x_min, y_min, x_max, y_max] = detection.bbox.map(f64::from);
             Detection2D {
@@ -138,9 +133,16 @@ impl<'a> BagSink<'a> {
         Ok(())
     }
 
-    fn write_health(&mut self, record: &HealthRecord<'_>, window: &CameraWindow) -> anyhow::Result<()> {
+    fn write_health(&mut self, record: &HealthRecord<'_>) -> anyhow::Result<()> {
         let Some(camera) = self.cameras.get(record.camera) else { return Ok(()) };
-        let message = health(record, window, camera, &self.model);
+        let context = MessageContext {
+            info: self.model.info,
+            thresholds: self.model.thresholds,
+            profile: self.model.profile,
+            frame_id: &camera.frame_id,
+            frames: [camera.received, camera.processed, camera.rejected],
+        };
+        let message = camera_health(record, &context);
         let (id, log_time_ns) = (camera.health, camera.log_time_ns);
         self.writer.write(id, log_time_ns, log_time_ns, &message.encode()?)?;
         Ok(())
@@ -150,8 +152,8 @@ impl<'a> BagSink<'a> {
         self.write_frame(record).map_err(io::Error::other)
     }
 
-    pub(super) fn health(&mut self, record: &HealthRecord<'_>, window: &CameraWindow) -> io::Result<()> {
-        self.write_health(record, window).map_err(io::Error::other)
+    pub(super) fn health(&mut self, record: &HealthRecord<'_>) -> io::Result<()> {
+        self.write_health(record).map_err(io::Error::other)
     }
 
     /// Copies the rest, and completes the bag.
@@ -160,90 +162,5 @@ impl<'a> BagSink<'a> {
         let warnings = self.writer.warnings().to_vec();
         self.writer.finish()?;
         Ok(warnings)
-    }
-}
-
-fn status_code(name: &str) -> u8 {
-    STATUS.iter().position(|status| *status == name).unwrap_or(0) as u8
-}
-
-/// The node's health message; what only a live node knows is NaN, as it is there where it is not known.
-fn health(
-    record: &HealthRecord<'_>,
-    window: &CameraWindow,
-    camera: &Camera,
-    model: &Model<'_>,
-) -> CameraHealth {
-    let unknown = f32::NAN;
-    let window_s = window.config().window_s as f32;
-    let names = (0_u32..).zip(&model.info.class_names).filter(|(id, _)| model.thresholds.is_enabled(*id));
-    let classes = names.filter_map(|(class_id, name)| {
-        let class = window.class_summary(class_id)?;
-        let rate = if class.covered_s > 0.0 { f64::from(class.low_count) / class.covered_s } else { 0.0 };
-        let status = roadproof::replay::status_name(class.status);
-        Some(ClassHealth {
-            class_id,
-            class_name: name.clone(),
-            status: status_code(status),
-            reason: if status == "ok" { String::new() } else { class.reason.to_string() },
-            window_s,
-            frames: u32::try_from(class.frames).unwrap_or(u32::MAX),
-            detections: class.low_count,
-            published: class.count,
-            detections_needed: window.config().min_support,
-            detection_rate: rate as f32,
-            publish_score: model.thresholds.publish_score(class_id),
-            score_mean: class.mean_score as f32,
-            score_p10: class.quantiles.p10 as f32,
-            score_p50: class.quantiles.p50 as f32,
-            score_p90: class.quantiles.p90 as f32,
-            score_histogram: class.histogram20,
-            expected_detection_rate: unknown,
-            expected_precision: unknown,
-            above_threshold_share: unknown,
-            score_psi: unknown,
-            score_wasserstein: unknown,
-            change_statistic: unknown,
-            track_match_rate: unknown,
-            estimated_ap: unknown,
-            estimated_ap_low: unknown,
-            estimated_ap_high: unknown,
-            probe_retention: unknown,
-            probe_corruption: String::new(),
-        })
-    });
-    CameraHealth {
-        stamp_ns: record.stamp_ns,
-        frame_id: camera.frame_id.clone(),
-        camera: record.camera.to_owned(),
-        model_name: model.info.name.clone(),
-        model_sha256: model.info.sha256.clone(),
-        status: status_code(record.status),
-        reason: if record.status == "ok" { String::new() } else { record.reason.clone() },
-        window_s,
-        frames_received: camera.received,
-        frames_processed: camera.processed,
-        frames_rejected: camera.rejected,
-        input_rate: unknown,
-        processing_rate: record.frame_rate_hz.map_or(unknown, |rate| rate as f32),
-        last_frame_age_s: unknown,
-        low_score: model.thresholds.low_score,
-        injection: record.is_injected,
-        corruption: if record.is_injected { camera.corruptions.clone() } else { String::new() },
-        image_noise: unknown,
-        image_sharpness: unknown,
-        image_brightness: unknown,
-        image_contrast: unknown,
-        image_dark_share: unknown,
-        image_bright_share: unknown,
-        image_blockiness: unknown,
-        prediction_consistency: unknown,
-        prediction_reliability: unknown,
-        estimated_severity: unknown,
-        estimated_map: unknown,
-        estimated_map_low: unknown,
-        estimated_map_high: unknown,
-        classes: classes.collect(),
-        ..CameraHealth::default()
     }
 }

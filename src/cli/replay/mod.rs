@@ -3,6 +3,7 @@ mod sink;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
@@ -11,7 +12,7 @@ use roadproof::corruption::{Campaign, CorruptorOptions, RadiusMode, Step, Weathe
 use roadproof::data::bag::BagReader;
 use roadproof::data::source::{self, SourceOptions};
 use roadproof::detector::{Detector, ModelManifest};
-use roadproof::health::WindowConfig;
+use roadproof::health::{Profile, WindowConfig};
 use roadproof::image::DecodeLimits;
 use roadproof::pipeline::Pipeline;
 use roadproof::replay::{Injection, Options, replay};
@@ -60,6 +61,9 @@ pub(crate) struct Args {
     /// Lowest score; the manifest's if not given.
     #[arg(long, value_name = "0..1")]
     score: Option<f32>,
+    /// Health profile of the model, from `roadproof profile`; without one health tells figures but compares with nothing.
+    #[arg(long, value_name = "JSON")]
+    profile: Option<PathBuf>,
     /// Window of health, seconds.
     #[arg(long, value_name = "S", default_value_t = WindowConfig::default().window_s)]
     window: u32,
@@ -99,6 +103,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(score) = args.score {
         thresholds.publish_from(score);
     }
+    let profile = args.profile.as_deref().map(Profile::load).transpose()?.map(Arc::new);
+    if let Some(profile) = &profile {
+        // Figures compare only where they are counted from the same score.
+        thresholds.low_score = profile.source.low_score;
+    }
     thresholds.validate(manifest.class_names().len())?;
     let (workers, session) = args.session.shared_by(args.workers);
     let cameras = source.cameras().to_vec();
@@ -109,11 +118,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let info =
         pipelines.first().map(|pipeline| pipeline.detector().info().clone()).context("there is no worker")?;
+    if let Some(profile) = &profile {
+        profile.check_fits(&info, &thresholds)?;
+    }
     let options = Options {
         thresholds,
         injection: injection(args)?,
         corruptor: corruptor(args),
         health: WindowConfig { window_s: args.window, ..WindowConfig::default() },
+        profile,
         read_ahead: workers * READ_AHEAD,
         is_realtime: args.realtime,
         annotate: args.annotate,
@@ -129,7 +142,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         _ => None,
     };
     if let Some(path) = &args.bag {
-        let model = bag::Model { info: &info, thresholds: &options.thresholds };
+        let model =
+            bag::Model { info: &info, thresholds: &options.thresholds, profile: options.profile.as_deref() };
         sink.bag = Some(bag::BagSink::new(path, recorded.as_ref(), &cameras, model)?);
     }
     let start = Instant::now();

@@ -11,8 +11,6 @@ use opencv::core::{Mat, MatTraitConst, Size};
 use opencv::videoio::{VideoWriter, VideoWriterTrait, VideoWriterTraitConst};
 use roadproof::replay::{Drawn, FrameRecord, HealthRecord, Sink};
 
-use roadproof::health::CameraWindow;
-
 use super::bag::BagSink;
 
 pub(super) struct FileSink<'a> {
@@ -128,9 +126,9 @@ impl Sink for FileSink<'_> {
         Ok(())
     }
 
-    fn health(&mut self, record: &HealthRecord<'_>, window: &CameraWindow) -> io::Result<()> {
+    fn health(&mut self, record: &HealthRecord<'_>) -> io::Result<()> {
         if let Some(bag) = &mut self.bag {
-            bag.health(record, window)?;
+            bag.health(record)?;
         }
         serde_json::to_writer(&mut self.health, record)?;
         self.health.write_all(b"\n")

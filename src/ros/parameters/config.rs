@@ -35,6 +35,8 @@ pub(crate) struct NodeConfig {
     pub(crate) intra_op_threads: usize,
     pub(crate) health_window_s: u32,
     pub(crate) health_min_support: u32,
+    /// What health compares with, if anything.
+    pub(crate) health_profile: Option<PathBuf>,
 }
 
 /// What may change from one frame to the next.
@@ -88,6 +90,7 @@ impl NodeConfig {
                 intra_op_threads: count(store, "intra_op_threads") as usize,
                 health_window_s: count(store, "health.window_s"),
                 health_min_support: count(store, "health.min_support"),
+                health_profile: path(store, "health.profile"),
             }),
             _ => Err(problems),
         }
@@ -131,6 +134,11 @@ fn period(rate_hz: f64) -> Duration {
     } else {
         Duration::ZERO
     }
+}
+
+/// A path; `None` where the parameter is empty.
+fn path(store: &ParameterStore, name: &str) -> Option<PathBuf> {
+    Some(store.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
 }
 
 /// An integer parameter whose declared range is within `u32`.

@@ -234,6 +234,13 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             "Detections of a class in the window below which its health is reported as insufficient data.",
         ),
         spec(
+            "health.profile",
+            any_text(),
+            Unconfigured,
+            text(""),
+            "Profile of the model (JSON, made by `roadproof profile`) that health compares with; found like `model`. Empty: health tells figures but compares with nothing.",
+        ),
+        spec(
             "corruption.seed",
             Kind::Integer { min: 0, max: i64::MAX },
             Live,
