@@ -7,6 +7,7 @@
 
 pub mod compress;
 pub mod corruption;
+pub mod dashboard;
 pub mod data;
 pub mod detector;
 pub mod evaluation;

@@ -3,11 +3,11 @@
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::order::InOrder;
-use super::record::{DetectionRecord, FrameRecord, HealthRecord};
+use super::record::{DetectionRecord, FrameRecord};
 use super::workers::{Counts, Done, ReplayError, Sink};
 use super::{Options, Outcome};
 use crate::corruption::Step;
-use crate::health::{CameraMonitor, HealthError, Observation};
+use crate::health::{CameraMonitor, HealthError, HealthRecord, Observation};
 
 /// Health is told once in so much recorded time, ns.
 const HEALTH_PERIOD_NS: i64 = 1_000_000_000;

@@ -1,10 +1,9 @@
 //! Health as the message that the live node publishes, for bags.
 
-use super::record::HealthRecord;
 use crate::data::bag::cdr::{CameraHealth, ClassHealth};
 use crate::detector::{ModelInfo, Thresholds};
-use crate::health::Profile;
 use crate::health::message::{class_health, fill_camera_health};
+use crate::health::{HealthRecord, Profile};
 
 /// What a health message says beside the report's figures.
 #[derive(Debug, Clone, Copy)]

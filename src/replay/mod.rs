@@ -18,8 +18,9 @@ use crate::detector::Thresholds;
 use crate::health::{Profile, WindowConfig};
 use crate::pipeline::Processed;
 
+pub use crate::health::HealthRecord;
 pub use message::{MessageContext, camera_health};
-pub use record::{ClassHealthRecord, DetectionRecord, FrameRecord, HealthRecord};
+pub use record::{DetectionRecord, FrameRecord};
 pub use workers::{Counts, ReplayError, Sink, replay};
 
 /// What is done to the frames.

@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::emitter::Emitter;
 use super::reader::{Job, Reader};
-use super::record::{FrameRecord, HealthRecord};
+use super::record::FrameRecord;
 use super::{Drawn, Options, Outcome};
 use crate::corruption::Step;
 use crate::data::source::{FrameSource, SourceFrame};
-use crate::health::HealthError;
+use crate::health::{HealthError, HealthRecord};
 use crate::pipeline::{Annotator, Corrupt, Pipeline, PipelineError, Processed, Treatment};
 
 /// What became of the frames: `read` = `processed` + `dropped` + `rejected`.

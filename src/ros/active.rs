@@ -8,8 +8,9 @@ use r2r::sensor_msgs::msg::Image;
 use r2r::vision_msgs::msg::Detection2DArray;
 use r2r::{Clock, Node, Publisher, QosProfile};
 
+use crate::dashboard::{Dashboard, Facts};
 use crate::detector::{ModelInfo, Thresholds};
-use crate::health::{CameraMonitor, Profile, WindowConfig};
+use crate::health::{CameraMonitor, HealthRecord, Profile, WindowConfig};
 use crate::pipeline::{FrameCounters, Pipeline};
 
 use super::camera::CameraInput;
@@ -35,6 +36,7 @@ pub(crate) struct Configured {
     pub(crate) info: ModelInfo,
     defaults: Thresholds,
     profile: Option<Arc<Profile>>,
+    dashboard: Option<Dashboard>,
     live: Arc<Live>,
     inputs: Vec<CameraInput>,
     outputs: Vec<CameraOutputs>,
@@ -49,6 +51,7 @@ impl Configured {
         loaded: Loaded,
         live: LiveConfig,
         remappings: &[(String, String)],
+        dashboard: Option<Dashboard>,
     ) -> Result<(Self, Pipeline), String> {
         let Loaded { config, pipeline, info, defaults, profile } = loaded;
         let thresholds = configure::thresholds(&defaults, &live, &info.class_names)?;
@@ -77,7 +80,7 @@ impl Configured {
         // What is armed begins when the node is activated.
         let live =
             Arc::new(Live { injection: Injection::new(&live.corruption, 0)?, config: live, thresholds });
-        Ok((Self { config, info, defaults, profile, live, inputs, outputs, reported }, pipeline))
+        Ok((Self { config, info, defaults, profile, dashboard, live, inputs, outputs, reported }, pipeline))
     }
 
     /// Takes the topics down.
@@ -150,14 +153,29 @@ impl Configured {
             }
         }
         self.reported.fill(FrameCounters::default());
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.begin(self.facts());
+        }
         let outputs = self.config.cameras.iter().zip(&self.outputs).map(|(camera, outputs)| Outputs {
             name: camera.name.clone(),
             detections: outputs.detections.clone(),
             debug_image: outputs.debug_image.clone(),
             debug_corrupted: outputs.debug_corrupted.clone(),
         });
-        Worker::start(pipeline, shared, outputs.collect())
+        Worker::start(pipeline, shared, outputs.collect(), self.dashboard.clone())
             .map_err(|error| (None, format!("cannot start the worker thread: {error}")))
+    }
+
+    /// What the dashboard says of the node.
+    fn facts(&self) -> Facts {
+        Facts {
+            model_name: self.info.name.clone(),
+            model_sha256: self.info.sha256.clone(),
+            profile_sha256: self.profile.as_ref().map(|profile| profile.sha256.clone()).unwrap_or_default(),
+            provider: self.info.provider.to_string(),
+            class_names: self.info.class_names.clone(),
+            cameras: self.config.cameras.iter().map(|camera| camera.name.clone()).collect(),
+        }
     }
 
     fn shared(&self, clock: &Arc<Mutex<Clock>>) -> Result<Shared, String> {
@@ -253,6 +271,12 @@ impl Configured {
             probed: &self.live.config.corruption.shadow,
             last_frame_age_s,
         };
+        if let Some(dashboard) = &self.dashboard {
+            let steps: Vec<String> = state.injected.iter().map(ToString::to_string).collect();
+            let names = &self.info.class_names;
+            let injected = !steps.is_empty();
+            dashboard.health(&HealthRecord::new(report, &input.config.name, now_ns, injected, &steps, names));
+        }
         let message = messages::camera_health(report, &context);
         let status = diagnostics::health(&input.config.name, report, &self.info.class_names);
         drop(guard);

@@ -27,6 +27,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::dashboard::Dashboard;
+
 /// Why the node could not start. Once it runs, nothing ends it but a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum RosError {
@@ -41,12 +43,12 @@ pub enum RosError {
     Process(#[from] std::io::Error),
 }
 
-/// Runs the node until SIGINT or SIGTERM. The arguments after `--ros-args` are read from the process's own
+/// Runs the node until SIGINT or SIGTERM, and feeds a dashboard if one is given. The arguments after `--ros-args` are read from the process's own
 /// command line.
 ///
 /// # Errors
 /// The node could not be started.
-pub fn run() -> Result<(), RosError> {
+pub fn run(dashboard: Option<Dashboard>) -> Result<(), RosError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let stop = Arc::new(AtomicBool::new(false));
     {
@@ -65,8 +67,11 @@ pub fn run() -> Result<(), RosError> {
     let mut node = r2r::Node::create(context, "roadproof", "")?;
     logging::install(&mut node)?;
     tracing::info!("roadproof {}", env!("CARGO_PKG_VERSION"));
+    if let Some(dashboard) = &dashboard {
+        tracing::info!("dashboard: http://{}", dashboard.address());
+    }
     let remappings = names::remappings(std::env::args());
-    let mut node = node::RoadproofNode::new(node, runtime.handle().clone(), remappings)?;
+    let mut node = node::RoadproofNode::new(node, runtime.handle().clone(), remappings, dashboard)?;
     node.spin(&stop);
     drop(node);
     // A model that is still being loaded cannot be interrupted; it is not waited for.

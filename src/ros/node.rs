@@ -16,6 +16,7 @@ use super::lifecycle::{self, ChangeRequest, Edge, Lifecycle, State, Transition};
 use super::parameters::{LiveConfig, NodeConfig, ParameterServices, ParameterStore, Phase};
 use super::worker::{self, Worker};
 use super::{RosError, diagnostics};
+use crate::dashboard::Dashboard;
 use crate::pipeline::Pipeline;
 
 /// Longest wait for the middleware; bounds how late a signal or a finished job is noticed.
@@ -45,6 +46,7 @@ pub(crate) struct RoadproofNode {
     clock: Arc<Mutex<Clock>>,
     runtime: Handle,
     remappings: Vec<(String, String)>,
+    dashboard: Option<Dashboard>,
     store: ParameterStore,
     parameters: ParameterServices,
     lifecycle: Lifecycle,
@@ -61,6 +63,7 @@ impl RoadproofNode {
         mut node: Node,
         runtime: Handle,
         remappings: Vec<(String, String)>,
+        dashboard: Option<Dashboard>,
     ) -> Result<Self, RosError> {
         let overrides: Vec<_> = {
             let given = worker::lock(&node.params);
@@ -71,6 +74,7 @@ impl RoadproofNode {
             clock: node.get_ros_clock(),
             runtime,
             remappings,
+            dashboard,
             store: ParameterStore::new(overrides),
             parameters: ParameterServices::new(&mut node)?,
             lifecycle: Lifecycle::new(&mut node)?,
@@ -214,7 +218,8 @@ impl RoadproofNode {
 
     fn set_up(&mut self, loaded: configure::Loaded) -> Result<(), String> {
         let live = LiveConfig::from_parameters(&self.store)?;
-        let (configured, pipeline) = Configured::new(&mut self.node, loaded, live, &self.remappings)?;
+        let (configured, pipeline) =
+            Configured::new(&mut self.node, loaded, live, &self.remappings, self.dashboard.clone())?;
         self.stage = Stage::Inactive { configured: Box::new(configured), pipeline: Box::new(pipeline) };
         Ok(())
     }

@@ -8,10 +8,12 @@ use r2r::sensor_msgs::msg::Image;
 use r2r::vision_msgs::msg::Detection2DArray;
 
 use crate::corruption::{CorruptorOptions, Step};
+use crate::dashboard::Dashboard;
 use crate::detector::Detection;
 use crate::health::{Observation, ProbeWindow};
 use crate::pipeline::{
-    Corrupt, Frame, FramePixels, Outcome, Pipeline, PipelineError, Processed, Stage, Taken, Treatment,
+    Annotator, Corrupt, Frame, FramePixels, Outcome, Pipeline, PipelineError, Processed, Stage, Taken,
+    Treatment,
 };
 
 use super::debug_image::DebugImage;
@@ -48,6 +50,9 @@ struct CameraRun {
 pub(crate) struct Run {
     pipeline: Box<Pipeline>,
     shared: Arc<Shared>,
+    dashboard: Option<Dashboard>,
+    /// Draws for the dashboard.
+    annotator: Annotator,
     cameras: Vec<CameraRun>,
     processed: Processed,
     /// Of the shadow copy.
@@ -77,12 +82,19 @@ impl From<Outputs> for CameraRun {
 }
 
 impl Run {
-    pub(crate) fn new(mut pipeline: Box<Pipeline>, shared: Arc<Shared>, outputs: Vec<Outputs>) -> Self {
+    pub(crate) fn new(
+        mut pipeline: Box<Pipeline>,
+        shared: Arc<Shared>,
+        outputs: Vec<Outputs>,
+        dashboard: Option<Dashboard>,
+    ) -> Self {
         let live = shared.live();
         let options = live.config.corruption.options;
         pipeline.set_corruptor_options(options);
         Self {
             pipeline,
+            dashboard,
+            annotator: Annotator::default(),
             budget: ShadowBudget::new(outputs.len(), Instant::now()),
             cameras: outputs.into_iter().map(CameraRun::from).collect(),
             processed: Processed::default(),
@@ -176,6 +188,8 @@ impl Run {
         let draw = debug_image.is_due(period);
         let draw_corrupted = treatment != Treatment::Clean && debug_corrupted.is_due(period);
         let thresholds = &live.thresholds;
+        let watched = self.dashboard.as_ref().filter(|dashboard| dashboard.wants_picture(&run.name));
+        let annotator = &mut self.annotator;
         let drawn = self
             .pipeline
             .process_then(
@@ -188,7 +202,9 @@ impl Run {
                     let image = draw.then(|| debug_image.draw(pixels, processed, thresholds, names));
                     let corrupted =
                         draw_corrupted.then(|| debug_corrupted.draw(pixels, processed, thresholds, names));
-                    (image, corrupted)
+                    let published = processed.detections.iter().filter(|d| thresholds.publishes(d));
+                    let picture = watched.map(|_| annotator.annotate(pixels, published, names));
+                    (image, corrupted, picture)
                 },
             )
             .map_err(|error| error.to_string())?;
@@ -221,12 +237,19 @@ impl Run {
                 state.injected.clone_from(&run.injected);
             }
         }
-        let (image, corrupted) = drawn;
+        let (image, corrupted, picture) = drawn;
         if let Some(image) = image {
             run.debug_image.send(image, &stamp, frame_id);
         }
         if let Some(image) = corrupted {
             run.debug_corrupted.send(image, &stamp, frame_id);
+        }
+        match (watched, picture) {
+            (Some(dashboard), Some(Ok(drawn))) => {
+                dashboard.picture(&run.name, drawn.width, drawn.height, drawn.bgr);
+            }
+            (_, Some(Err(error))) => tracing::warn!("no picture for the dashboard: {error}"),
+            _ => {}
         }
         Ok(Outcome::Processed)
     }

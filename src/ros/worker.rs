@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use r2r::Clock;
 
 use crate::corruption::Step;
+use crate::dashboard::Dashboard;
 use crate::detector::Thresholds;
 use crate::health::{CameraMonitor, HealthError, ProbeWindow};
 use crate::pipeline::{FrameCounters, FrameTimes, Mailbox, Pipeline, Stage, StageLatencies};
@@ -185,8 +186,9 @@ impl Worker {
         pipeline: Box<Pipeline>,
         shared: Arc<Shared>,
         outputs: Vec<Outputs>,
+        dashboard: Option<Dashboard>,
     ) -> std::io::Result<Self> {
-        let run = Run::new(pipeline, Arc::clone(&shared), outputs);
+        let run = Run::new(pipeline, Arc::clone(&shared), outputs, dashboard);
         let thread = std::thread::Builder::new().name("roadproof-worker".into()).spawn(move || run.run())?;
         Ok(Self { shared, thread })
     }
