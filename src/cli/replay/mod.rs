@@ -1,6 +1,7 @@
 mod bag;
 mod sink;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use roadproof::corruption::{Campaign, CorruptorOptions, RadiusMode, Step, WeatherMode};
+use roadproof::dashboard::{Dashboard, Facts};
 use roadproof::data::bag::BagReader;
 use roadproof::data::source::{self, SourceOptions};
-use roadproof::detector::{Detector, ModelManifest};
+use roadproof::detector::{Detector, ModelInfo, ModelManifest};
 use roadproof::health::{Profile, WindowConfig};
 use roadproof::image::DecodeLimits;
 use roadproof::pipeline::Pipeline;
@@ -82,6 +84,9 @@ pub(crate) struct Args {
     /// Write a bag with what the recording holds, detections and health; a name that ends in .mcap is a file, any other a folder.
     #[arg(long, value_name = "PATH")]
     bag: Option<PathBuf>,
+    /// Serve a live page (cameras, classes, timelines, alarms) at this address while it plays; best with --realtime.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    dashboard: Option<SocketAddr>,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -129,7 +134,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         profile,
         read_ahead: workers * READ_AHEAD,
         is_realtime: args.realtime,
-        annotate: args.annotate,
+        annotate: args.annotate || args.dashboard.is_some(),
     };
     if options.injection != Injection::Nothing {
         eprintln!("roadproof: corruptions are injected; the detections are those of corrupted frames");
@@ -145,6 +150,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let model =
             bag::Model { info: &info, thresholds: &options.thresholds, profile: options.profile.as_deref() };
         sink.bag = Some(bag::BagSink::new(path, recorded.as_ref(), &cameras, model)?);
+    }
+    if let Some(address) = args.dashboard {
+        sink.dashboard = Some(dashboard(address, &info, options.profile.as_deref(), &cameras)?);
     }
     let start = Instant::now();
     let counts = replay(source.as_mut(), pipelines, &options, &mut sink)?;
@@ -180,6 +188,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("none of the {} frames could be used; {} says why", counts.read, written_first(&written));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn dashboard(
+    address: SocketAddr,
+    info: &ModelInfo,
+    profile: Option<&Profile>,
+    cameras: &[String],
+) -> anyhow::Result<Dashboard> {
+    let dashboard = Dashboard::start(address)?;
+    eprintln!("roadproof: dashboard: http://{}", dashboard.address());
+    dashboard.begin(Facts {
+        model_name: info.name.clone(),
+        model_sha256: info.sha256.clone(),
+        profile_sha256: profile.map(|profile| profile.sha256.clone()).unwrap_or_default(),
+        provider: info.provider.to_string(),
+        class_names: info.class_names.clone(),
+        cameras: cameras.to_vec(),
+    });
+    Ok(dashboard)
 }
 
 fn written_first(written: &[PathBuf]) -> String {

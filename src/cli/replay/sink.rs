@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use opencv::core::{Mat, MatTraitConst, Size};
 use opencv::videoio::{VideoWriter, VideoWriterTrait, VideoWriterTraitConst};
+use roadproof::dashboard::Dashboard;
 use roadproof::replay::{Drawn, FrameRecord, HealthRecord, Sink};
 
 use super::bag::BagSink;
@@ -16,6 +17,7 @@ use super::bag::BagSink;
 pub(super) struct FileSink<'a> {
     /// A new bag, where it is wanted.
     pub(super) bag: Option<BagSink<'a>>,
+    pub(super) dashboard: Option<Dashboard>,
     folder: PathBuf,
     detections: BufWriter<File>,
     health: BufWriter<File>,
@@ -52,6 +54,7 @@ impl FileSink<'_> {
             detections: create("detections.jsonl")?,
             health: create("health.jsonl")?,
             bag: None,
+            dashboard: None,
             folder: folder.to_owned(),
             video_hz,
             videos: HashMap::new(),
@@ -119,6 +122,11 @@ impl Sink for FileSink<'_> {
         if let Some((drawn, rate_hz)) = drawn.zip(self.video_hz) {
             self.draw(record.camera, drawn, rate_hz).map_err(io::Error::other)?;
         }
+        if let Some((drawn, dashboard)) = drawn.zip(self.dashboard.as_ref())
+            && dashboard.wants_picture(record.camera)
+        {
+            dashboard.picture(record.camera, drawn.width, drawn.height, &drawn.bgr);
+        }
         if let Some(bag) = &mut self.bag {
             bag.frame(record)?;
         }
@@ -129,6 +137,9 @@ impl Sink for FileSink<'_> {
     fn health(&mut self, record: &HealthRecord<'_>) -> io::Result<()> {
         if let Some(bag) = &mut self.bag {
             bag.health(record)?;
+        }
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.health(record);
         }
         serde_json::to_writer(&mut self.health, record)?;
         self.health.write_all(b"\n")
