@@ -1,6 +1,6 @@
 //! A study as people read it: one HTML file, and what changed between two studies.
 //!
-//! [`load()`] reads `report.json`, [`html`] renders it, [`compare`] puts two beside each other.
+//! [`load()`] reads `report.json`, [`html`] renders it, [`compare`] puts two beside each other; [`timeline`] shows a replay's health.
 
 mod chart;
 mod classes;
@@ -19,6 +19,7 @@ mod page;
 mod palette;
 mod samples;
 mod summary;
+pub mod timeline;
 mod trade;
 mod words;
 

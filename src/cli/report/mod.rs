@@ -8,20 +8,21 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use roadproof::report;
 
-/// Make a report.json readable, or compare two.
+/// Make a report.json or a health.jsonl readable, or compare two reports.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Examples:
   roadproof report report.json -o report.html
+  roadproof report out/health.jsonl -o health.html
   roadproof report compare before.json after.json
   roadproof report compare before.json after.json --fail-if 'worst_class_ap drop > 0.02'"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// report.json of a study.
+    /// report.json of a study, or health.jsonl of a replay.
     #[arg(required = true)]
     report: Option<PathBuf>,
     /// Where the page goes, one HTML file with everything in it; beside the report by default.
@@ -44,8 +45,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if same(path, &output) {
         bail!("the output {} is the report itself: give it another name", output.display());
     }
-    let study = report::load(path)?;
-    let page = report::html(&study, path.parent().unwrap_or(Path::new("")))?;
+    let page = if path.extension().is_some_and(|extension| extension == "jsonl") {
+        report::timeline::html(path)?
+    } else {
+        report::html(&report::load(path)?, path.parent().unwrap_or(Path::new("")))?
+    };
     std::fs::write(&output, page).with_context(|| format!("cannot write {}", output.display()))?;
     println!("{}", output.display());
     Ok(ExitCode::SUCCESS)
