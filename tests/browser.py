@@ -45,6 +45,7 @@ class Browser:
         self._buffer = b""
         self._id = 0
         self._session: str | None = None
+        self._own: tuple[str, ...] = ("file:", "data:", "about:")
         self._events: list[dict[str, Any]] = []
         self.messages: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -66,15 +67,18 @@ class Browser:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 return answer["result"]
 
-    def open(self, page: Path, width: int, theme: str) -> None:
-        """Loads a file as a window of that width and theme shows it."""
+    def open(self, page: Path | str, width: int, theme: str) -> None:
+        """Loads a file, or what an address serves, as a window of that width and theme shows it."""
+        address = page if isinstance(page, str) else page.resolve().as_uri()
+        # What the page may fetch: of a file nothing, of a server what it serves itself.
+        self._own = ("file:", "data:", "about:", *([address] if isinstance(page, str) else []))
         self.messages.clear()
         self._events.clear()
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
         )
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=address)
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._receive(60)
 
@@ -136,5 +140,5 @@ class Browser:
             self.messages.append(parameters["entry"]["text"])
         elif method == "Network.requestWillBeSent":
             url = parameters["request"]["url"]
-            if not url.startswith(("file:", "data:", "about:")):
+            if not url.startswith(self._own):
                 self.messages.append(f"asks the network for {url}")
