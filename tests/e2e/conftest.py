@@ -60,9 +60,12 @@ def _factory(folder_of: Callable[[], Path]) -> Iterator[RigFactory]:
     mine: list[Rig] = []
 
     def start(
-        parameters: dict[str, Value] | None = None, arguments: Sequence[str] = (), prefix: Sequence[str] = ()
+        parameters: dict[str, Value] | None = None,
+        arguments: Sequence[str] = (),
+        prefix: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> Rig:
-        rig = Rig(folder_of(), parameters, arguments, prefix)
+        rig = Rig(folder_of(), parameters, arguments, prefix, options)
         mine.append(rig)
         _rigs.append(rig)
         return rig

@@ -46,6 +46,7 @@ class NodeProcess:
         parameters: Mapping[str, Value] | None = None,
         arguments: Sequence[str] = (),
         prefix: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
         self.log_path = log
         environment = {
@@ -56,7 +57,7 @@ class NodeProcess:
             "RCUTILS_COLORIZED_OUTPUT": "0",
             "RUST_BACKTRACE": "1",
         }
-        command = [*prefix, str(binary()), "node", "--ros-args", *ros_arguments(parameters or {}), *arguments]
+        command = [*prefix, str(binary()), "node", *options, "--ros-args", *ros_arguments(parameters or {}), *arguments]
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment

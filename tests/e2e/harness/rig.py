@@ -57,13 +57,14 @@ class Rig:
         parameters: Mapping[str, Value] | None = None,
         arguments: Sequence[str] = (),
         prefix: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
         self.domain = Domain()
         self.peer = Peer(self.domain.number)
         self.diagnostics = self.peer.subscribe(DiagnosticArray, "/diagnostics")
         self.log_messages = self.peer.subscribe(Log, "/rosout", 100)
         self.folder = folder
-        self.node = NodeProcess(folder / "node.log", self.domain.number, parameters, arguments, prefix)
+        self.node = NodeProcess(folder / "node.log", self.domain.number, parameters, arguments, prefix, options)
 
     def close(self) -> None:
         """Ends both; the node has to leave as it should. Fine after a test has ended the node itself."""
