@@ -19,6 +19,7 @@ pub mod profile;
 mod quality;
 mod record;
 mod report;
+pub mod rules;
 mod summary;
 mod window;
 
@@ -31,5 +32,6 @@ pub use profile::{Profile, ProfileError};
 pub use quality::{ImageQuality, ImageState, QualityMeans, QualityMeter, QualityWindow};
 pub use record::{ClassHealthRecord, HealthRecord};
 pub use report::{CameraReport, ClassReport, Estimated};
+pub use rules::{Level, Rules, RulesError};
 pub use summary::{CameraSummary, ClassSummary, HealthStatus, Reason, ScoreQuantiles, WindowCounters};
 pub use window::{Arrival, CameraWindow};
