@@ -6,6 +6,7 @@ mod read;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::ChangeBaseline;
 use super::estimate::Estimator;
 use super::quality::QualityMeans;
 
@@ -170,4 +171,7 @@ pub struct ClassAlarms {
     pub wasserstein: f64,
     /// Lowest track match rate of clean windows; absent where frames are no stream.
     pub track_match_rate: Option<f64>,
+    /// What the change detector bets against; absent where the class profile has to do.
+    #[serde(default)]
+    pub baseline: Option<ChangeBaseline>,
 }
