@@ -5,8 +5,9 @@ use std::{env, fs};
 
 use sha2::{Digest as _, Sha256};
 
-/// The rooms that a detection depends on, from the image to the box.
-const ROOMS: [&str; 4] = ["src/image", "src/corruption", "src/detector", "src/pipeline"];
+/// The rooms that a detection depends on, from the recording to the box, and with it the image's quality.
+const ROOMS: [&str; 6] =
+    ["src/data/source", "src/image", "src/corruption", "src/detector", "src/pipeline", "src/health/quality"];
 
 /// Set by `scripts/env.sh` where ROS 2 comes from PyPI: the Python library to link, for example `python3.11`.
 const LINK_PYTHON: &str = "ROADPROOF_LINK_PYTHON";

@@ -48,30 +48,20 @@ impl ProbeWindow {
     /// Adds a probed frame: which of the `clean` detections are among those of its copy under `corruption`. Give both
     /// as published, the copy's in descending order of score. Indices out of range are ignored.
     pub fn record(&mut self, corruption: usize, clean: &[Detection], corrupted: &[Detection]) {
-        self.matched.clear();
-        self.matched.resize(corrupted.len(), false);
-        for reference in clean {
-            let class = reference.class_id as usize;
-            if class >= self.classes {
-                continue;
+        let (classes, counts) = (self.classes, &mut self.counts);
+        found_again(clean, corrupted, &mut self.matched, |class_id, is_found| {
+            let class = class_id as usize;
+            if class >= classes {
+                return;
             }
-            let same = |(i, other): &(usize, &Detection)| {
-                other.class_id == reference.class_id
-                    && !self.matched.get(*i).copied().unwrap_or(true)
-                    && other.bbox.iou(&reference.bbox) >= SAME_OBJECT_IOU
-            };
-            let found = corrupted.iter().enumerate().find(same).map(|(i, _)| i);
-            if let Some(taken) = found.and_then(|i| self.matched.get_mut(i)) {
-                *taken = true;
-            }
-            if let Some(counts) = self.counts.get_mut(corruption * self.classes + class) {
+            if let Some(counts) = counts.get_mut(corruption * classes + class) {
                 counts.clean += 1;
-                counts.found += u32::from(found.is_some());
+                counts.found += u32::from(is_found);
                 if counts.clean >= FADE_AT {
                     *counts = Counts { clean: counts.clean / 2, found: counts.found / 2 };
                 }
             }
-        }
+        });
     }
 
     /// The corruption under which `class_id` loses most, among those with at least `min_support` clean detections.
@@ -87,6 +77,27 @@ impl ProbeWindow {
                 support: counts.clean,
             })
             .min_by(|a, b| a.retention.total_cmp(&b.retention))
+    }
+}
+
+/// Tells `each` of every `clean` detection, by its class, whether it is found again among the `corrupted` ones, in their order; each
+/// of these stands for one. `taken` is a buffer that is kept from call to call.
+pub fn found_again(
+    clean: &[Detection],
+    corrupted: &[Detection],
+    taken: &mut Vec<bool>,
+    mut each: impl FnMut(u32, bool),
+) {
+    taken.clear();
+    taken.resize(corrupted.len(), false);
+    for reference in clean {
+        let same = |(other, taken): &(&Detection, &mut bool)| {
+            other.class_id == reference.class_id
+                && !**taken
+                && other.bbox.iou(&reference.bbox) >= SAME_OBJECT_IOU
+        };
+        let found = corrupted.iter().zip(taken.iter_mut()).find(same);
+        each(reference.class_id, found.map(|(_, taken)| *taken = true).is_some());
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -15,7 +16,7 @@ use crate::evaluation::{Found, Rect};
 use super::{Condition, Plan, StudyError};
 
 /// Hash of the code that detections depend on, made by build.rs.
-const CODE: &str = env!("ROADPROOF_CODE_HASH");
+pub(in crate::evaluation) const CODE: &str = env!("ROADPROOF_CODE_HASH");
 
 /// A detection: class, score, `x_min`, `y_min`, `x_max`, `y_max`.
 type Kept = (u32, f32, f32, f32, f32, f32);
@@ -45,8 +46,36 @@ pub(super) struct Cache {
     images_hash: String,
 }
 
-fn hexadecimal(hash: Sha256) -> String {
+/// SHA-256, lower-case hexadecimal.
+pub(in crate::evaluation) fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What of a condition its cell depends on: a name for people, and all of it for the key.
+pub(in crate::evaluation) fn condition_key(condition: Condition, seed: u64) -> (String, String) {
+    match condition {
+        Condition::Clean => ("clean".to_owned(), String::new()),
+        Condition::Corrupted(step) => {
+            let severity = step.severity.value();
+            (
+                format!("{}-{severity}", step.corruption.name()),
+                format!("{step} {} {seed}", severity.to_bits()),
+            )
+        }
+    }
+}
+
+/// Name of a cell's file: the model, the condition, and a hash of all `parts`.
+pub(in crate::evaluation) fn file_name(model: &str, condition: &str, parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let key = hexadecimal(hash);
+    let safe: String =
+        model.chars().map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' }).collect();
+    format!("{safe}-{condition}-{}.json", key.get(..16).unwrap_or(&key))
 }
 
 impl Cache {
@@ -75,16 +104,7 @@ impl Cache {
         condition: Condition,
     ) -> Option<PathBuf> {
         let folder = self.folder.as_deref()?;
-        let (name, corruption) = match condition {
-            Condition::Clean => ("clean".to_owned(), String::new()),
-            Condition::Corrupted(step) => {
-                let severity = step.severity.value();
-                (
-                    format!("{}-{severity}", step.corruption.name()),
-                    format!("{step} {} {}", severity.to_bits(), plan.seed),
-                )
-            }
-        };
+        let (name, corruption) = condition_key(condition, plan.seed);
         let settings = serde_json::to_string(manifest).unwrap_or_default();
         let parts = [
             CODE,
@@ -95,26 +115,18 @@ impl Cache {
             &plan.score.to_bits().to_string(),
             info.provider.name(),
         ];
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let key = hexadecimal(hash);
-        let safe: String = manifest
-            .name
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' })
-            .collect();
-        Some(folder.join(format!("{safe}-{name}-{}.json", key.get(..16).unwrap_or(&key))))
+        Some(folder.join(file_name(&manifest.name, &name, &parts)))
     }
 }
 
-/// A finished cell; `None` where there is none, or what is there is damaged (it is made anew then).
-pub(super) fn load(path: &Path, images: usize) -> Option<CellResult> {
+/// A finished cell; `None` where there is none, or what is there is damaged or not `whole` (it is made anew then).
+pub(in crate::evaluation) fn load<T: DeserializeOwned>(
+    path: &Path,
+    whole: impl FnOnce(&T) -> bool,
+) -> Option<T> {
     let text = std::fs::read(path).ok()?;
-    match serde_json::from_slice::<CellResult>(&text) {
-        Ok(cell) if cell.images.len() == images => Some(cell),
+    match serde_json::from_slice::<T>(&text) {
+        Ok(cell) if whole(&cell) => Some(cell),
         Ok(_) | Err(_) => {
             tracing::warn!(path = %path.display(), "a damaged cell of the cache is made anew");
             None
@@ -123,7 +135,7 @@ pub(super) fn load(path: &Path, images: usize) -> Option<CellResult> {
 }
 
 /// Keeps a cell, under a name of its own till it is whole.
-pub(super) fn store(path: &Path, cell: &CellResult) -> Result<(), StudyError> {
+pub(in crate::evaluation) fn store<T: Serialize>(path: &Path, cell: &T) -> Result<(), StudyError> {
     let wrong = |source| StudyError::Cache { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(wrong)?;

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use crate::corruption::CorruptionError;
 use crate::data::dataset::DatasetError;
+use crate::data::source::SourceError;
 use crate::detector::DetectorError;
 use crate::pipeline::PipelineError;
 
@@ -15,6 +16,51 @@ pub enum StudyError {
     /// A model cannot be loaded.
     #[error(transparent)]
     Detector(#[from] DetectorError),
+    /// A recording cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A recording has several cameras.
+    #[error("{path}: expected one camera, found {found} ({cameras}); a baseline is of one: choose it by its topic", path = path.display())]
+    SeveralCameras {
+        /// The recording.
+        path: PathBuf,
+        /// How many.
+        found: usize,
+        /// Their names.
+        cameras: String,
+    },
+    /// No frame of a recording can be used.
+    #[error("{path}: none of its {read} frames can be used{first}", path = path.display())]
+    NoFrames {
+        /// The recording.
+        path: PathBuf,
+        /// Frames that were read.
+        read: usize,
+        /// What was wrong with the first of them, behind a colon.
+        first: String,
+    },
+    /// There is nothing to compare with.
+    #[error(
+        "{name}: expected something to compare with, found neither labels nor a detection of at least {score} in any clean frame; take frames that show what the model knows"
+    )]
+    NothingPublished {
+        /// The dataset or recording.
+        name: String,
+        /// The publishing threshold.
+        score: f32,
+    },
+    /// A recording does not give the same frames each time.
+    #[error("{path}: gave {expected} frames at first and {found} under {condition}; has it changed meanwhile?", path = path.display())]
+    Changed {
+        /// The recording.
+        path: PathBuf,
+        /// Clean frames.
+        expected: usize,
+        /// Frames under the condition.
+        found: usize,
+        /// Which condition.
+        condition: String,
+    },
     /// An image cannot be used.
     #[error("{path}: {problem}", path = path.display())]
     Image {

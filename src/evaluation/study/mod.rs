@@ -1,6 +1,6 @@
 //! Models × corruptions × severities on one dataset.
 
-mod cache;
+pub(super) mod cache;
 mod comparison;
 mod error;
 mod run;
@@ -53,6 +53,16 @@ pub struct Plan {
 pub(super) enum Condition {
     Clean,
     Corrupted(Step),
+}
+
+impl Condition {
+    /// `clean`, or corruption and severity.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Clean => "clean".to_owned(),
+            Self::Corrupted(step) => step.to_string(),
+        }
+    }
 }
 
 impl Plan {

@@ -70,7 +70,10 @@ pub fn run(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Study, S
             .and_then(|(manifest, info)| cache.path(plan, manifest, info, condition))
     };
     for condition in &conditions {
-        let load = |model: usize| path(model, *condition).and_then(|path| cache::load(&path, images));
+        let load = |model: usize| {
+            let whole = |cell: &CellResult| cell.images.len() == images;
+            path(model, *condition).and_then(|path| cache::load(&path, whole))
+        };
         results.push((0..plan.models.len()).map(load).collect());
     }
     let missing = results.iter().flatten().filter(|cell| cell.is_none()).count();
@@ -84,7 +87,7 @@ pub fn run(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Study, S
         if models.is_empty() {
             continue;
         }
-        progress(Progress::Condition { name: name(*condition) });
+        progress(Progress::Condition { name: condition.name() });
         let pass = Pass { plan, condition: *condition, models: &models, decoded: &decoded, progress };
         let mut found = pass.run(&mut workers)?;
         if *condition == Condition::Clean
@@ -107,13 +110,6 @@ pub fn run(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Study, S
     let whole: Vec<Vec<CellResult>> =
         results.into_iter().map(|cells| cells.into_iter().flatten().collect()).collect();
     Ok(summary::summarise(plan, &infos, &conditions, &whole))
-}
-
-fn name(condition: Condition) -> String {
-    match condition {
-        Condition::Clean => "clean".to_owned(),
-        Condition::Corrupted(step) => step.to_string(),
-    }
 }
 
 fn check(plan: &Plan) -> Result<(), StudyError> {
