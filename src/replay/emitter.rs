@@ -81,6 +81,7 @@ impl<'a> Emitter<'a> {
                     stamp_ns,
                     detections: &processed.detections,
                     thresholds: &self.options.thresholds,
+                    image_size: [processed.width, processed.height],
                     agreement: processed.agreement,
                     quality: processed.quality.as_ref(),
                 });

@@ -10,7 +10,7 @@ use r2r::{Clock, Node, Publisher, QosProfile};
 
 use crate::dashboard::{Dashboard, Facts};
 use crate::detector::{ModelInfo, Thresholds};
-use crate::health::{CameraMonitor, HealthRecord, Profile, WindowConfig};
+use crate::health::{CameraMonitor, HealthRecord, Profile, Rules, WindowConfig};
 use crate::pipeline::{FrameCounters, Pipeline};
 
 use super::camera::CameraInput;
@@ -36,6 +36,7 @@ pub(crate) struct Configured {
     pub(crate) info: ModelInfo,
     defaults: Thresholds,
     profile: Option<Arc<Profile>>,
+    rules: Rules,
     dashboard: Option<Dashboard>,
     live: Arc<Live>,
     inputs: Vec<CameraInput>,
@@ -53,7 +54,7 @@ impl Configured {
         remappings: &[(String, String)],
         dashboard: Option<Dashboard>,
     ) -> Result<(Self, Pipeline), String> {
-        let Loaded { config, pipeline, info, defaults, profile } = loaded;
+        let Loaded { config, pipeline, info, defaults, profile, rules } = loaded;
         let thresholds = configure::thresholds(&defaults, &live, &info.class_names)?;
         check_profile(profile.as_deref(), &info, &thresholds)?;
         let failed = |error: r2r::Error| format!("a topic could not be set up: {error}");
@@ -80,7 +81,10 @@ impl Configured {
         // What is armed begins when the node is activated.
         let live =
             Arc::new(Live { injection: Injection::new(&live.corruption, 0)?, config: live, thresholds });
-        Ok((Self { config, info, defaults, profile, dashboard, live, inputs, outputs, reported }, pipeline))
+        Ok((
+            Self { config, info, defaults, profile, rules, dashboard, live, inputs, outputs, reported },
+            pipeline,
+        ))
     }
 
     /// Takes the topics down.
@@ -278,7 +282,7 @@ impl Configured {
             dashboard.health(&HealthRecord::new(report, &input.config.name, now_ns, injected, &steps, names));
         }
         let message = messages::camera_health(report, &context);
-        let status = diagnostics::health(&input.config.name, report, &self.info.class_names);
+        let status = diagnostics::health(&input.config.name, report, &self.info.class_names, &self.rules);
         drop(guard);
         if let Err(error) = self.outputs.get(camera)?.health.publish(&message) {
             tracing::warn!("health could not be published: {error}");

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::detector::{
     Detector, DetectorError, LoadPhase, ModelInfo, ModelManifest, SessionOptions, Thresholds,
 };
-use crate::health::{Profile, ProfileError};
+use crate::health::{Profile, ProfileError, Rules, RulesError};
 use crate::image::DecodeLimits;
 use crate::pipeline::Pipeline;
 
@@ -26,6 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) defaults: Thresholds,
     /// What health compares with.
     pub(crate) profile: Option<Arc<Profile>>,
+    /// What a class's status means.
+    pub(crate) rules: Rules,
 }
 
 /// Why a model cannot be loaded.
@@ -35,6 +37,8 @@ pub(crate) enum LoadError {
     Detector(#[from] DetectorError),
     #[error("parameter 'health.profile': {0}")]
     Profile(#[from] ProfileError),
+    #[error("parameter 'health.rules': {0}")]
+    Rules(#[from] RulesError),
 }
 
 /// A model that is being loaded.
@@ -78,6 +82,11 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
     // Read before the model, which takes longer.
     let profile = config.health_profile.as_deref().map(|path| Profile::load(&locate(path))).transpose()?;
     let manifest = ModelManifest::load(locate(&config.model))?;
+    let names = manifest.class_names();
+    let rules = match config.health_rules.as_deref() {
+        Some(path) => Rules::load(&locate(path), names)?,
+        None => Rules::built_in(names),
+    };
     let options = SessionOptions {
         providers: config.providers.clone(),
         intra_op_threads: config.intra_op_threads,
@@ -98,7 +107,7 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
     let cameras = config.cameras.len();
     let mut pipeline = Pipeline::new(detector, cameras, DecodeLimits::default());
     pipeline.measure_quality(true);
-    Ok(Loaded { config, pipeline, info, defaults, profile: profile.map(Arc::new) })
+    Ok(Loaded { config, pipeline, info, defaults, profile: profile.map(Arc::new), rules })
 }
 
 /// A relative path that is not in the working directory is looked up where packages install their models.

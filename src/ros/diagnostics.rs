@@ -6,7 +6,7 @@ use std::fmt::Display;
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
 use crate::detector::ModelInfo;
-use crate::health::{CameraReport, ClassReport, Estimated, HealthStatus};
+use crate::health::{self, CameraReport, ClassReport, Estimated, HealthStatus, Rules};
 use crate::pipeline::{FrameCounters, Stage, StageLatencies};
 
 use super::messages;
@@ -19,6 +19,16 @@ pub(crate) enum Level {
     Warn = 1,
     Error = 2,
     Stale = 3,
+}
+
+impl From<health::Level> for Level {
+    fn from(level: health::Level) -> Self {
+        match level {
+            health::Level::Ok => Self::Ok,
+            health::Level::Warn => Self::Warn,
+            health::Level::Error => Self::Error,
+        }
+    }
 }
 
 /// A status that is being put together.
@@ -121,16 +131,14 @@ pub(crate) fn counters(status: &mut Status, counters: FrameCounters) {
 }
 
 /// Health of one camera, with a value for each class that has been seen in the window or is in a bad way.
-pub(crate) fn health(camera: &str, report: &CameraReport, class_names: &[String]) -> Status {
+pub(crate) fn health(camera: &str, report: &CameraReport, class_names: &[String], rules: &Rules) -> Status {
     let mut status = Status::new(&format!("health {camera}"));
-    let level = match report.status {
-        // Too few objects in view is no fault of the detector.
-        HealthStatus::Ok | HealthStatus::InsufficientData { .. } => Level::Ok,
-        HealthStatus::Warn => Level::Warn,
-        HealthStatus::Error => Level::Error,
-        HealthStatus::Stale { .. } => Level::Stale,
-    };
-    status.report(level, report.reason.to_string());
+    if let HealthStatus::Stale { .. } = report.status {
+        status.report(Level::Stale, report.reason.to_string());
+    } else {
+        let (level, message) = rules.level(report, class_names);
+        status.report(level.into(), message);
+    }
     status.value("frames", report.frames);
     status.value("detections", report.detections);
     status.value("published", report.published);

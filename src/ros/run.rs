@@ -226,6 +226,7 @@ impl Run {
                 stamp_ns: now_ns,
                 detections: &self.processed.detections,
                 thresholds,
+                image_size: [self.processed.width, self.processed.height],
                 agreement: self.processed.agreement,
                 quality: self.processed.quality.as_ref(),
             });

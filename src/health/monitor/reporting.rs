@@ -24,6 +24,7 @@ pub(super) fn empty(class_count: usize, window_s: u32) -> CameraReport {
         frames: 0,
         detections: 0,
         published: 0,
+        time_jumps: 0,
         processing_rate: f64::NAN,
         image_state: ImageState::Unknown,
         image_noise: f64::NAN,
@@ -171,6 +172,7 @@ fn fill_camera(report: &mut CameraReport, summary: &CameraSummary, image: ImageS
     report.frames = summary.frames;
     report.detections = summary.low_count;
     report.published = summary.count;
+    report.time_jumps = summary.counters.time_jumps;
     report.processing_rate = summary.frame_rate_hz;
     report.image_state = image;
     let QualityMeans { noise, brightness, contrast, dark_share, bright_share, blockiness, .. } = view.quality;

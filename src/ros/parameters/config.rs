@@ -37,6 +37,8 @@ pub(crate) struct NodeConfig {
     pub(crate) health_min_support: u32,
     /// What health compares with, if anything.
     pub(crate) health_profile: Option<PathBuf>,
+    /// What a class's status means; the built-in rules if not given.
+    pub(crate) health_rules: Option<PathBuf>,
 }
 
 /// What may change from one frame to the next.
@@ -91,6 +93,7 @@ impl NodeConfig {
                 health_window_s: count(store, "health.window_s"),
                 health_min_support: count(store, "health.min_support"),
                 health_profile: path(store, "health.profile"),
+                health_rules: path(store, "health.rules"),
             }),
             _ => Err(problems),
         }

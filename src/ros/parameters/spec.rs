@@ -241,6 +241,13 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             "Profile of the model (JSON, made by `roadproof profile`) that health compares with; found like `model`. Empty: health tells figures but compares with nothing.",
         ),
         spec(
+            "health.rules",
+            any_text(),
+            Unconfigured,
+            text(""),
+            "Rules (TOML) that say which classes are safety-critical and which diagnostic level a status means; found like `model`. Empty: the built-in ones, those of config/health_rules.toml.",
+        ),
+        spec(
             "corruption.seed",
             Kind::Integer { min: 0, max: i64::MAX },
             Live,
