@@ -1,9 +1,21 @@
 //! The monitor itself under test, and what its profile is made from: what a detector shows under known corruptions.
 
 mod feed;
+mod measure;
 mod observe;
 mod observed;
+mod ranks;
+mod results;
+mod sampled;
+mod train;
 
 pub use feed::Subject;
+pub use measure::{MeasureOptions, measure};
 pub use observe::{Observation, ObservePlan, observe};
 pub use observed::{Observed, ObservedCell, ObservedFrame};
+pub use results::*;
+pub use sampled::{SampledCell, SampledWindow, Weights};
+pub use train::fit_estimator;
+
+/// Sizes of windows that estimates are fitted and measured on, frames.
+pub const WINDOW_SIZES: [usize; 3] = [30, 100, 300];
