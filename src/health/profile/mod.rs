@@ -2,7 +2,11 @@
 //!
 //! `roadproof profile` makes it; [`CameraMonitor`](super::CameraMonitor) compares with it. One JSON file for each model.
 
+mod check;
 mod read;
+#[cfg(test)]
+mod tests;
+mod write;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +81,9 @@ pub struct CameraProfile {
     pub quality: QualityMeans,
     /// Standard deviations over clean frames.
     pub quality_deviation: QualityMeans,
-    /// Mean prediction consistency and reliability over clean frames.
+    /// Mean prediction consistency and reliability over clean frames: pooled, so that frames count by their boxes; NaN (`null`
+    /// in the file) where nothing was suppressed.
+    #[serde(with = "nan_as_null")]
     pub agreement: [f64; 2],
     /// Mean average precision on the clean frames; absent without labels.
     pub map: Option<f64>,
@@ -134,7 +140,8 @@ pub struct ResponsePoint {
     pub severity: f64,
     /// Means of the image's quality.
     pub quality: QualityMeans,
-    /// Mean prediction consistency and reliability.
+    /// Mean prediction consistency and reliability, as in [`CameraProfile::agreement`].
+    #[serde(with = "nan_as_null")]
     pub agreement: [f64; 2],
     /// Mean average precision; without labels against the clean detections.
     pub map: f64,
@@ -170,4 +177,18 @@ pub struct ClassAlarms {
     pub wasserstein: f64,
     /// Lowest track match rate of clean windows; absent where frames are no stream.
     pub track_match_rate: Option<f64>,
+}
+
+/// Figures that may be unknown: NaN here, `null` in JSON, which knows no NaN.
+mod nan_as_null {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64; 2], serializer: S) -> Result<S::Ok, S::Error> {
+        values.map(|value| (!value.is_nan()).then_some(value)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f64; 2], D::Error> {
+        let values = <[Option<f64>; 2]>::deserialize(deserializer)?;
+        Ok(values.map(|value| value.unwrap_or(f64::NAN)))
+    }
 }

@@ -1,6 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use super::Profile;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{PROFILE_VERSION, Profile};
 
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +17,21 @@ pub enum ProfileError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The file cannot be written.
+    #[error("{path}: cannot be written: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A profile that is to be written has something out of range.
+    #[error("the profile is not written, it could not be read again: {problem}")]
+    Invalid {
+        /// What is wrong.
+        problem: String,
     },
     /// The file is not a profile.
     #[error("{path}: not a profile: {problem}; make one with `roadproof profile`", path = path.display())]
@@ -70,6 +88,11 @@ pub enum ProfileError {
     },
 }
 
+#[derive(Deserialize)]
+struct Versioned {
+    version: u64,
+}
+
 impl Profile {
     /// Reads and checks a profile.
     ///
@@ -77,8 +100,34 @@ impl Profile {
     /// It cannot be read, is of another version, or something in it is out of range; the error says what and where.
     pub fn load(path: &Path) -> Result<Self, ProfileError> {
         let source = |source| ProfileError::Read { path: path.to_owned(), source };
-        std::fs::read(path).map_err(source)?;
-        Err(ProfileError::Malformed { path: path.to_owned(), problem: "not read yet".to_owned() })
+        Self::from_json(&std::fs::read(path).map_err(source)?, path)
+    }
+
+    /// Reads and checks the content of a profile's file; `path` is for errors alone.
+    ///
+    /// # Errors
+    /// As [`Profile::load`].
+    pub fn from_json(json: &[u8], path: &Path) -> Result<Self, ProfileError> {
+        let malformed = |problem: String| ProfileError::Malformed { path: path.to_owned(), problem };
+        // The version decides what the rest means, so nothing else is looked at before.
+        let Versioned { version } = serde_json::from_slice(json).map_err(|error| {
+            malformed(if error.is_data() {
+                format!("`version`: expected a whole number, {PROFILE_VERSION} for this program: {error}")
+            } else {
+                format!("expected JSON: {error}")
+            })
+        })?;
+        if version != u64::from(PROFILE_VERSION) {
+            return Err(ProfileError::Version {
+                path: path.to_owned(),
+                found: version,
+                expected: PROFILE_VERSION,
+            });
+        }
+        let mut profile: Self = serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
+        profile.check().map_err(malformed)?;
+        profile.sha256 = Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(profile)
     }
 
     /// Checks that it is of this model, with these classes and thresholds.
@@ -87,9 +136,39 @@ impl Profile {
     /// [`ProfileError::OtherModel`], [`ProfileError::Classes`] or [`ProfileError::Thresholds`].
     pub fn check_fits(
         &self,
-        _model: &crate::detector::ModelInfo,
-        _thresholds: &crate::detector::Thresholds,
+        model: &crate::detector::ModelInfo,
+        thresholds: &crate::detector::Thresholds,
     ) -> Result<(), ProfileError> {
+        if !self.model.sha256.eq_ignore_ascii_case(&model.sha256) {
+            return Err(ProfileError::OtherModel {
+                profiled: self.model.name.clone(),
+                profiled_sha256: self.model.sha256.clone(),
+                model: model.name.clone(),
+                sha256: model.sha256.clone(),
+            });
+        }
+        let (own, theirs) = (self.classes.len(), model.class_names.len());
+        if own != theirs {
+            let problem = format!("the profile has {own}, the model's manifest {theirs}");
+            return Err(ProfileError::Classes { problem });
+        }
+        let pairs = self.classes.iter().zip(&model.class_names).enumerate();
+        if let Some((id, (own, theirs))) = pairs.into_iter().find(|(_, (own, theirs))| own.name != **theirs) {
+            let problem =
+                format!("class {id} is '{}' in the profile, '{theirs}' in the model's manifest", own.name);
+            return Err(ProfileError::Classes { problem });
+        }
+        let pairs = [
+            ("low_score", self.source.low_score, thresholds.low_score),
+            ("nms_iou", self.source.nms_iou, thresholds.nms_iou),
+        ];
+        for (key, profiled, found) in pairs {
+            // The same number read from different files is the same to the last bit or nearly so.
+            let is_same = (profiled - found).abs() <= f32::EPSILON;
+            if !is_same {
+                return Err(ProfileError::Thresholds { key, profiled, found });
+            }
+        }
         Ok(())
     }
 }
