@@ -1,11 +1,12 @@
-//! Cost of the health window beside a frame: adding its detections, and reading all classes once a second.
+//! Cost of health beside a frame: adding its detections, measuring its image, and reading all classes once a second.
 
 #![allow(missing_docs, reason = "criterion's macros make public items without documentation")]
 
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use roadproof::health::{CameraWindow, WindowConfig};
+use roadproof::health::{CameraWindow, QualityMeter, QualityWindow, WindowConfig};
+use roadproof::image::{ChannelOrder, PixelView};
 
 const CLASSES: u32 = 80;
 const FRAME_NS: i64 = 33_333_333;
@@ -60,5 +61,47 @@ fn read_all_classes(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, record_frame, read_all_classes);
+/// A picture with slopes, edges and a little noise.
+fn picture(width: u32, height: u32) -> Vec<u8> {
+    let pixel = |x: u32, y: u32| {
+        let noise =
+            (x.wrapping_mul(0x9e37_79b9) ^ y.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0xc2b2_ae35) >> 29;
+        let shade = 60 + (x / 37 + y / 23) % 2 * 80 + x / 32;
+        [(shade + noise) as u8, (shade + 20) as u8, (shade / 2 + noise) as u8]
+    };
+    (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect()
+}
+
+fn image_quality(c: &mut Criterion) {
+    let mut group = c.benchmark_group("health/image_quality");
+    for (width, height) in [(640, 480), (1280, 720), (1920, 1080)] {
+        // More pictures than fit the caches, so that each is read from memory as a camera's would be.
+        let pictures: Vec<_> = (0..12).map(|_| picture(width, height)).collect();
+        let step = width as usize * 3;
+        let view = |data| PixelView::new(ChannelOrder::Bgr, width, height, step, data);
+        let views: Vec<_> = pictures.iter().flat_map(|data| view(data)).collect();
+        let mut meter = QualityMeter::new();
+        let mut next = views.iter().cycle();
+        group.bench_function(BenchmarkId::from_parameter(format!("{width}x{height}")), |b| {
+            b.iter(|| next.next().map(|view| meter.measure(black_box(view))));
+        });
+    }
+    group.finish();
+}
+
+fn quality_window(c: &mut Criterion) {
+    let data = picture(640, 480);
+    let Ok(view) = PixelView::new(ChannelOrder::Bgr, 640, 480, 640 * 3, &data) else { return };
+    let quality = QualityMeter::new().measure(&view);
+    let mut window = QualityWindow::new(60);
+    let mut stamp_ns = 0;
+    c.bench_function("health/record_quality", |b| {
+        b.iter(|| {
+            window.record(stamp_ns, black_box(&quality));
+            stamp_ns += FRAME_NS;
+        });
+    });
+}
+
+criterion_group!(benches, record_frame, read_all_classes, image_quality, quality_window);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! The health window takes its memory at construction and never again.
+//! Health takes its memory at construction, or with the first frame, and never again.
 //!
 //! A program of its own, for its counting allocator.
 
@@ -7,7 +7,8 @@ mod counting;
 
 use std::fmt::Write;
 
-use roadproof::health::{CameraWindow, WindowConfig};
+use roadproof::health::{CameraWindow, ImageState, QualityMeter, QualityWindow, WindowConfig};
+use roadproof::image::{ChannelOrder, PixelView};
 
 const CLASSES: u32 = 80;
 const FRAMES_PER_S: i64 = 5;
@@ -57,4 +58,23 @@ fn a_day_of_frames_allocates_nothing() {
     // The day was really recorded and read, and the totals are still those of the last minute.
     assert_eq!(reads, 24 * 60 * u64::from(CLASSES));
     assert_eq!(frames, 60 * FRAMES_PER_S as u64);
+}
+
+#[test]
+fn measuring_images_allocates_with_the_first_frame_of_a_size_only() {
+    let data: Vec<u8> = (0..640_u32 * 480 * 3).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+    let large = PixelView::new(ChannelOrder::Bgr, 640, 480, 640 * 3, &data).expect("a good picture");
+    let small = PixelView::new(ChannelOrder::Rgb, 320, 200, 640 * 3, &data[..640 * 3 * 200]).expect("a part");
+    let mut meter = QualityMeter::new();
+    let mut window = QualityWindow::new(60);
+    meter.measure(&large);
+    let before = counting::allocations();
+    for frame in 0..600 {
+        let quality = meter.measure(if frame % 2 == 0 { &large } else { &small });
+        window.record(frame * 100_000_000, &quality);
+        assert!(!window.means().noise.is_nan());
+    }
+    window.reset();
+    assert_eq!(counting::allocations() - before, 0, "allocations after the first frame");
+    assert_eq!(window.state(), ImageState::Unknown);
 }

@@ -39,7 +39,18 @@ pub struct Nms {
     previous: Vec<u32>,
     /// For each class, the last kept candidate.
     last_of_class: Vec<u32>,
+    /// For each kept candidate, what it suppressed.
+    support: Vec<Support>,
     agreement: Agreement,
+}
+
+/// Sums over the candidates that one kept box suppressed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Support {
+    candidates: u32,
+    iou: f32,
+    /// Scores, each times its candidate's IoU.
+    weighted_score: f32,
 }
 
 impl Nms {
@@ -49,7 +60,8 @@ impl Nms {
         Self::default()
     }
 
-    /// How far the candidates of the last call agreed.
+    /// How far the candidates of the last call agreed. Those that were not looked at, because `max_kept` boxes of higher
+    /// precedence were kept, are not among them.
     #[must_use]
     pub fn agreement(&self) -> Agreement {
         self.agreement
@@ -70,6 +82,7 @@ impl Nms {
         self.previous.clear();
         self.last_of_class.clear();
         self.last_of_class.resize(class_count, NONE);
+        self.support.clear();
 
         let mut kept = 0;
         for index in 0..candidates.len() {
@@ -78,34 +91,55 @@ impl Nms {
             }
             let Some(candidate) = candidates.get(index).copied() else { break };
             let Some(last) = self.last_of_class.get_mut(candidate.class_id as usize) else { continue };
-            if overlaps_kept(&candidate, *last, &self.previous, candidates, iou) {
+            if let Some((by, overlap)) = suppressor(&candidate, *last, &self.previous, candidates, iou) {
+                if let Some(support) = self.support.get_mut(by as usize) {
+                    support.candidates += 1;
+                    support.iou += overlap;
+                    support.weighted_score += overlap * candidate.score;
+                }
                 continue;
             }
             self.previous.push(*last);
+            self.support.push(Support::default());
             *last = kept as u32;
             // kept <= index, so the slot's own candidate has been looked at already
             candidates.swap(kept, index);
             kept += 1;
         }
         candidates.truncate(kept);
+        self.agreement = agreement(&self.support);
     }
 }
 
-/// Walks the kept boxes of the candidate's class, the latest first.
-fn overlaps_kept(
+fn agreement(support: &[Support]) -> Agreement {
+    let mut sums = Agreement { kept: support.len() as u32, ..Agreement::default() };
+    for support in support.iter().filter(|support| support.candidates > 0) {
+        sums.supported += 1;
+        sums.suppressed += support.candidates;
+        sums.consistency_sum += support.iou / support.candidates as f32;
+        // What suppresses overlaps, so the sum of the IoUs is above 0.
+        sums.reliability_sum += support.weighted_score / support.iou;
+    }
+    sums
+}
+
+/// The kept box of the candidate's class that overlaps it above the threshold, and their IoU; the latest kept if several
+/// do.
+fn suppressor(
     candidate: &Candidate,
     mut last: u32,
     previous: &[u32],
     candidates: &[Candidate],
     iou: f32,
-) -> bool {
+) -> Option<(u32, f32)> {
     while let (Some(kept), Some(before)) = (candidates.get(last as usize), previous.get(last as usize)) {
-        if kept.bbox.iou(&candidate.bbox) > iou {
-            return true;
+        let overlap = kept.bbox.iou(&candidate.bbox);
+        if overlap > iou {
+            return Some((last, overlap));
         }
         last = *before;
     }
-    false
+    None
 }
 
 #[cfg(test)]
@@ -157,6 +191,44 @@ mod tests {
         assert_eq!(found.len(), 2);
     }
 
+    fn agreement_of(candidates: &[Candidate], iou: f32, max_kept: usize) -> Agreement {
+        let mut nms = Nms::new();
+        // A frame before, whose sums must not stay.
+        nms.suppress(&mut vec![candidate(0.0, 0.9, 0, 0), candidate(1.0, 0.8, 0, 1)], 0.5, 10, 4);
+        nms.suppress(&mut candidates.to_vec(), iou, max_kept, 4);
+        nms.agreement()
+    }
+
+    #[test]
+    fn candidates_agree_with_what_suppressed_them() {
+        // Shifted by 1 and by 2 of 10: IoUs 9/11 and 8/12.
+        let found = agreement_of(
+            &[
+                candidate(0.0, 0.9, 0, 0),
+                candidate(1.0, 0.6, 0, 1),
+                candidate(2.0, 0.3, 0, 2),
+                candidate(50.0, 0.8, 0, 3),
+                candidate(50.0, 0.4, 1, 4),
+                candidate(50.0, 0.2, 1, 5),
+            ],
+            0.5,
+            10,
+        );
+        assert_eq!((found.kept, found.suppressed, found.supported), (3, 3, 2));
+        let (near, far) = (9.0 / 11.0, 8.0 / 12.0_f32);
+        let consistency = (f32::midpoint(near, far) + 1.0) / 2.0;
+        let reliability = ((near * 0.6 + far * 0.3) / (near + far) + 0.2) / 2.0;
+        assert!((found.consistency().unwrap() - consistency).abs() < 1e-6, "{found:?}");
+        assert!((found.reliability().unwrap() - reliability).abs() < 1e-6, "{found:?}");
+    }
+
+    #[test]
+    fn where_nothing_is_suppressed_nothing_is_said() {
+        let found = agreement_of(&[candidate(0.0, 0.9, 0, 0), candidate(50.0, 0.8, 0, 1)], 0.5, 10);
+        assert_eq!((found, found.consistency()), (Agreement { kept: 2, ..Agreement::default() }, None));
+        assert_eq!(agreement_of(&[], 0.5, 10), Agreement::default());
+    }
+
     fn any_candidates() -> impl Strategy<Value = Vec<Candidate>> {
         // scores from a small set, so that ties happen
         let one = (0f32..60.0, 0f32..60.0, 0f32..40.0, 0f32..40.0, 0u32..20, 0u32..4);
@@ -188,6 +260,41 @@ mod tests {
                 for b in kept.iter().skip(i + 1) {
                     prop_assert!(a.class_id != b.class_id || a.bbox.iou(&b.bbox) <= iou);
                 }
+            }
+        }
+
+        #[test]
+        fn agreement_is_that_of_every_suppressed_candidate(
+            candidates in any_candidates(), iou in 0f32..=1.0, max in 1usize..50,
+        ) {
+            let kept = run(&candidates, iou, max);
+            let found = agreement_of(&candidates, iou, max);
+            prop_assert_eq!(found.kept as usize, kept.len());
+            // Those of lower precedence than the last box that fits are not looked at.
+            let last = kept.last().filter(|_| kept.len() == max);
+            let mut supports = vec![Vec::new(); kept.len()];
+            for c in &candidates {
+                if kept.contains(c) || last.is_some_and(|last| last.precedence(c) == Ordering::Less) {
+                    continue;
+                }
+                let by = kept.iter().rposition(|k| {
+                    k.class_id == c.class_id && k.precedence(c) == Ordering::Less && k.bbox.iou(&c.bbox) > iou
+                });
+                supports[by.unwrap()].push((kept[by.unwrap()].bbox.iou(&c.bbox), c.score));
+            }
+            supports.retain(|support| !support.is_empty());
+            prop_assert_eq!(found.suppressed as usize, supports.iter().map(Vec::len).sum::<usize>());
+            prop_assert_eq!(found.supported as usize, supports.len());
+            let (mut consistency, mut reliability) = (0.0, 0.0);
+            for support in &supports {
+                let ious: f32 = support.iter().map(|(iou, _)| iou).sum();
+                consistency += ious / support.len() as f32;
+                reliability += support.iter().map(|(iou, score)| iou * score).sum::<f32>() / ious;
+            }
+            prop_assert!((found.consistency_sum - consistency).abs() < 1e-4);
+            prop_assert!((found.reliability_sum - reliability).abs() < 1e-4);
+            for share in [found.consistency(), found.reliability()].into_iter().flatten() {
+                prop_assert!((0.0..=1.0 + 1e-6).contains(&share));
             }
         }
 

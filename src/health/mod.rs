@@ -17,6 +17,7 @@ mod probe;
 pub mod profile;
 mod quality;
 mod report;
+pub mod rules;
 mod summary;
 mod window;
 
@@ -28,5 +29,6 @@ pub use probe::{ProbeWindow, WorstProbe};
 pub use profile::{Profile, ProfileError};
 pub use quality::{ImageQuality, ImageState, QualityMeans, QualityMeter, QualityWindow};
 pub use report::{CameraReport, ClassReport, Estimated};
+pub use rules::{Level, Rules, RulesError};
 pub use summary::{CameraSummary, ClassSummary, HealthStatus, Reason, ScoreQuantiles, WindowCounters};
 pub use window::{Arrival, CameraWindow};
