@@ -6,9 +6,14 @@
 //!
 //! Nothing here reads a clock. The caller gives the time of every event in nanoseconds, so a recording played
 //! back at any speed gives the figures that the live run gave.
+//!
+//! A [`CameraMonitor`] puts the window together with the image's quality, a [`Tracker`], drift measures and a detector of
+//! changes, compares all of it with a [`Profile`] and judges: a status and a [`Reason`] for each class and the camera.
 
 mod aggregates;
+pub mod change;
 mod config;
+mod drift;
 pub mod estimate;
 mod histogram;
 mod monitor;
@@ -16,9 +21,12 @@ mod observation;
 mod probe;
 pub mod profile;
 mod quality;
+mod reason;
 mod report;
 pub mod rules;
+mod seconds;
 mod summary;
+mod tracker;
 mod window;
 
 pub use config::{HealthError, MAX_WINDOW_BYTES, MAX_WINDOW_S, MIN_WINDOW_S, WindowConfig};
@@ -28,7 +36,9 @@ pub use observation::Observation;
 pub use probe::{ProbeWindow, WorstProbe};
 pub use profile::{Profile, ProfileError};
 pub use quality::{ImageQuality, ImageState, QualityMeans, QualityMeter, QualityWindow};
+pub use reason::Reason;
 pub use report::{CameraReport, ClassReport, Estimated};
 pub use rules::{Level, Rules, RulesError};
-pub use summary::{CameraSummary, ClassSummary, HealthStatus, Reason, ScoreQuantiles, WindowCounters};
+pub use summary::{CameraSummary, ClassSummary, HealthStatus, ScoreQuantiles, WindowCounters};
+pub use tracker::{MAX_TRACKED_DETECTIONS, MAX_TRACKS, TrackCounts, Tracker};
 pub use window::{Arrival, CameraWindow};

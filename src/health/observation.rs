@@ -11,6 +11,8 @@ pub struct Observation<'a> {
     pub detections: &'a [Detection],
     /// Which of them are published.
     pub thresholds: &'a Thresholds,
+    /// Width and height of the original image, pixels.
+    pub image_size: [u32; 2],
     /// How far the candidates agreed.
     pub agreement: Agreement,
     /// The image's quality, where it was measured.

@@ -1,19 +1,18 @@
 //! What a window answers when it is read.
 
-use std::fmt;
-
+use super::Reason;
 use super::histogram::SUMMARY_BINS;
 
-/// Whether a class or camera is judged to be well. The measure behind `Ok` grows with the room: so far it says
-/// that frames arrive and that there are enough detections to judge by, not yet how they compare with a profile.
+/// Whether a class or camera is judged to be well. With a profile `Ok` says that nothing is worse than it; without one only
+/// that frames arrive and that there are enough detections to judge by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HealthStatus {
-    /// Frames arrive and there are enough detections.
+    /// Frames arrive, there are enough detections, and they are as in the profile where there is one.
     Ok,
-    /// Worse than it should be. Not given yet.
+    /// Worse than the profile.
     Warn,
-    /// Failing. Not given yet.
+    /// Much worse than the profile, lost, or not to be trusted.
     Error,
     /// Too few published detections within the window to judge by.
     InsufficientData {
@@ -51,48 +50,6 @@ impl HealthStatus {
             Self::Error => 2,
             Self::InsufficientData { .. } => 3,
             Self::Stale { .. } => 4,
-        }
-    }
-}
-
-/// Why a status is what it is. `Display` says it in words, without allocating.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// Enough published detections.
-    Supported {
-        /// Published detections within the window.
-        have: u64,
-        /// Published detections needed.
-        need: u64,
-    },
-    /// Too few published detections.
-    TooFewDetections {
-        /// Published detections within the window.
-        have: u64,
-        /// Published detections needed.
-        need: u64,
-    },
-    /// No frame for too long.
-    Silent {
-        /// Time without a frame, in nanoseconds.
-        silent_for_ns: u64,
-        /// The longest time allowed, in nanoseconds.
-        limit_ns: u64,
-    },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Supported { have, need } => write!(f, "enough data: {have} detections, {need} needed"),
-            Self::TooFewDetections { have, need } => {
-                write!(f, "insufficient data: {have} of {need} detections")
-            }
-            Self::Silent { silent_for_ns, limit_ns } => {
-                let (silent_s, limit_s) = (silent_for_ns as f64 / 1e9, limit_ns as f64 / 1e9);
-                write!(f, "stale: no frame for {silent_s:.1} s, at most {limit_s:.1} s allowed")
-            }
         }
     }
 }

@@ -94,10 +94,14 @@ impl SampledCell {
         for (figures, weight) in weighted().filter(|(_, weight)| *weight > 0.0) {
             frames += weight;
             top += weight * figures.top;
-            let agreement = figures.agreement;
-            consistency += weight * f64::from(agreement.consistency_sum);
-            reliability += weight * f64::from(agreement.reliability_sum);
-            supported += weight * f64::from(agreement.supported);
+            // As the monitor does it: means over the frames in which anything was suppressed.
+            if let Some((own_consistency, own_reliability)) =
+                figures.agreement.consistency().zip(figures.agreement.reliability())
+            {
+                consistency += weight * f64::from(own_consistency);
+                reliability += weight * f64::from(own_reliability);
+                supported += weight;
+            }
             for (class, bin) in &figures.scores {
                 if let Some(count) = histograms.get_mut(*class).and_then(|bins| bins.get_mut(*bin)) {
                     *count += weight;

@@ -10,6 +10,7 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::ChangeBaseline;
 use super::estimate::Estimator;
 use super::quality::QualityMeans;
 
@@ -177,6 +178,9 @@ pub struct ClassAlarms {
     pub wasserstein: f64,
     /// Lowest track match rate of clean windows; absent where frames are no stream.
     pub track_match_rate: Option<f64>,
+    /// What the change detector bets against; absent where the class profile has to do.
+    #[serde(default)]
+    pub baseline: Option<ChangeBaseline>,
 }
 
 /// Figures that may be unknown: NaN here, `null` in JSON, which knows no NaN.

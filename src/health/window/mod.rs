@@ -82,6 +82,12 @@ impl CameraWindow {
         &self.config
     }
 
+    /// The latest time given, in nanoseconds; `None` before the first.
+    #[must_use]
+    pub fn now_ns(&self) -> Option<i64> {
+        self.span.map(|span| span.now_ns)
+    }
+
     /// Number of classes; their ids are `0..class_count`.
     #[must_use]
     pub fn class_count(&self) -> usize {
