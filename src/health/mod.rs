@@ -33,7 +33,7 @@ pub use config::{HealthError, MAX_WINDOW_BYTES, MAX_WINDOW_S, MIN_WINDOW_S, Wind
 pub use histogram::{SCORE_BINS, SUMMARY_BINS, ScoreHistogram};
 pub use monitor::CameraMonitor;
 pub use observation::Observation;
-pub use probe::{ProbeWindow, WorstProbe};
+pub use probe::{ProbeMargin, ProbeRetention, ProbeWindow, WorstProbe, profiled_retention};
 pub use profile::{Profile, ProfileError};
 pub use quality::{ImageQuality, ImageState, QualityMeans, QualityMeter, QualityWindow};
 pub use reason::Reason;
