@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::ranks::spearman;
 use super::results::{
-    ClassRow, EstimatorError, MonitorCondition, MonitorRow, MonitorStudy, ProfileSummary,
+    ClassRow, EstimatorError, MonitorCondition, MonitorRow, MonitorStudy, ProfileSummary, Roc, RocPoint,
 };
 use super::sampled::{SampledCell, draw, generator};
 use super::{Observed, WINDOW_SIZES};
@@ -14,6 +14,9 @@ use crate::health::{Estimated, Profile};
 
 /// Instances in a window from which a class's average precision is a figure to go by.
 const FIRM_INSTANCES: f64 = 10.0;
+
+/// Share of clean average precision whose loss an alarm should tell.
+const LOST: f64 = 0.2;
 
 /// How to measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +80,7 @@ pub fn measure(observed: &Observed, profile: &Profile, options: &MeasureOptions)
     let cells: Vec<Option<Step>> = observed.cells.iter().map(|cell| cell.step).collect();
     let known: Vec<String> = profile.curves.iter().map(|curve| curve.corruption.clone()).collect();
     let measured = Measured { windows: &windows, cells: &cells, known: &known };
+    let map = profile.camera.map.unwrap_or(1.0);
     Some(MonitorStudy {
         profile: ProfileSummary {
             sha256: profile.sha256.clone(),
@@ -92,6 +96,7 @@ pub fn measure(observed: &Observed, profile: &Profile, options: &MeasureOptions)
         classes: measured.rows(class_pairs),
         by_class: measured.by_class(&observed.classes),
         conditions: measured.conditions(),
+        roc: WINDOW_SIZES.map(|frames| measured.roc(frames, map)).into(),
         alarms: None,
     })
 }
@@ -295,5 +300,48 @@ impl Measured<'_> {
             seems_share: count(seems) as f64 / own().count() as f64,
             seems_severity: mean(own().map(|window| window.seems.1).filter(|severity| severity.is_finite())),
         })
+    }
+
+    fn mean_map(&self, cell: usize, frames: usize) -> f64 {
+        let own = self.windows.iter().filter(|window| window.cell == cell && window.frames == frames);
+        mean(own.map(|window| window.map))
+    }
+
+    /// `profiled`: mean average precision in the profile, which thresholds are shares of.
+    fn roc(&self, frames: usize, profiled: f64) -> Roc {
+        let clean = self.cells.iter().position(Option::is_none);
+        let clean_map = clean.map_or(0.0, |clean| self.mean_map(clean, frames));
+        let own = || self.windows.iter().filter(|window| window.frames == frames);
+        let statistic = |window: &Window| window.estimate.value / profiled;
+        let bad: Vec<usize> = (0..self.cells.len())
+            .filter(|cell| {
+                self.step(*cell).is_some() && self.mean_map(*cell, frames) <= (1.0 - LOST) * clean_map
+            })
+            .collect();
+        let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<f64> {
+            own().filter(|window| wanted(window.cell)).map(statistic).collect()
+        };
+        let negative = of(&|cell| Some(cell) == clean);
+        let positive = of(&|cell| bad.contains(&cell));
+        let below = |values: &[f64], threshold: f64| {
+            mean(values.iter().map(|value| f64::from(u8::from(*value < threshold))))
+        };
+        let points = (1..=30).map(|step| {
+            let threshold = f64::from(step) * 0.05;
+            RocPoint {
+                threshold,
+                true_rate: below(&positive, threshold),
+                false_rate: below(&negative, threshold),
+            }
+        });
+        let wins = positive.iter().map(|bad| {
+            mean(negative.iter().map(|good| match bad.total_cmp(good) {
+                std::cmp::Ordering::Less => 1.0,
+                std::cmp::Ordering::Equal => 0.5,
+                std::cmp::Ordering::Greater => 0.0,
+            }))
+        });
+        let area = (!positive.is_empty() && !negative.is_empty()).then(|| mean(wins));
+        Roc { frames, area, points: points.collect() }
     }
 }

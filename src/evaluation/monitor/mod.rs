@@ -1,5 +1,6 @@
 //! The monitor itself under test, and what its profile is made from: what a detector shows under known corruptions.
 
+mod alarms;
 mod feed;
 mod measure;
 mod observe;
@@ -7,8 +8,10 @@ mod observed;
 mod ranks;
 mod results;
 mod sampled;
+mod stream;
 mod train;
 
+pub use alarms::{AlarmOptions, alarms};
 pub use feed::Subject;
 pub use measure::{MeasureOptions, measure};
 pub use observe::{Observation, ObservePlan, observe};

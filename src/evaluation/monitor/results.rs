@@ -26,6 +26,8 @@ pub struct MonitorStudy {
     pub by_class: Vec<ClassRow>,
     /// Truth and estimate by condition.
     pub conditions: Vec<MonitorCondition>,
+    /// Alarms by the estimate alone, by size of the window.
+    pub roc: Vec<Roc>,
     /// Alarms on streams; absent where not asked for.
     pub alarms: Option<AlarmStudy>,
 }
@@ -125,18 +127,20 @@ pub struct MonitorCondition {
 pub struct AlarmStudy {
     /// Frames per second.
     pub frame_rate_hz: f64,
-    /// Simulated hours of clean frames.
+    /// Length of the monitor's window, seconds.
+    pub window_s: u32,
+    /// Simulated hours of clean frames, each hour a camera that starts anew.
     pub clean_hours: f64,
-    /// Times that a class or the camera went to `warn` or `error` on clean frames.
+    /// Times that a class (or the camera by itself) went to `warn` or `error` on clean frames.
     pub false_alarms: usize,
     /// The same in 10 hours.
     pub false_alarms_per_10h: f64,
     /// What the profile's thresholds were set for.
     pub allowed_per_10h: f64,
+    /// Share of the clean time in which the camera was at `warn` or `error`.
+    pub alarmed_share: f64,
     /// After a step from clean frames to a condition.
     pub steps: Vec<StepAlarm>,
-    /// Alarm rates over thresholds of the drop of the estimate from the profile's.
-    pub roc: Vec<RocPoint>,
     /// Fog that thickens slowly.
     pub ramp: Option<RampAlarm>,
     /// Classes that vanish.
@@ -161,15 +165,28 @@ pub struct StepAlarm {
     pub median_delay_frames: Option<f64>,
 }
 
+/// The receiver operating characteristic of an alarm that is raised where the estimate falls below a threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roc {
+    /// Frames in each window.
+    pub frames: usize,
+    /// Area below it: the chance that a window that lost a fifth has the lower estimate than a clean one; absent where there are
+    /// none of one kind.
+    pub area: Option<f64>,
+    /// By rising threshold.
+    pub points: Vec<RocPoint>,
+}
+
 /// A point of the receiver operating characteristic.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RocPoint {
     /// Threshold: share of the profile's mean average precision.
     pub threshold: f64,
-    /// Share of windows that lost a fifth or more of it, and are below the threshold.
+    /// Of the windows of conditions that cost a fifth of clean average precision or more, the share below the threshold.
     pub true_rate: f64,
-    /// Share of clean windows that are below the threshold.
+    /// Of the clean windows, the share below the threshold.
     pub false_rate: f64,
 }
 

@@ -117,6 +117,11 @@ impl SampledCell {
         }
     }
 
+    /// Which detection found which instance.
+    pub(super) fn matches(&self) -> &Matches {
+        &self.matches
+    }
+
     /// How accurate the detector is in a window.
     #[must_use]
     pub fn accuracy(&self, weights: &[u16]) -> ResampledAp {

@@ -1,7 +1,9 @@
 //! Fitting an [`Estimator`] on windows whose accuracy is known.
 //!
-//! How far it can be relied on is told by windows that it was not fitted on in any way: a corruption is left out, and the images are
-//! cut in halves, one to fit on and the other to try it on.
+//! How far it can be relied on is told by windows that it was not fitted on: their corruption is left out. That is done twice, with
+//! all images, and with one half of the images to fit on and the other half to try it on. The halves differ by chance twice as much
+//! (in variance) as the profile's images do from others that are as many, and the first kind not at all, so the mean of the
+//! squares of both half widths is that of the interval for new images.
 
 use nalgebra::{Matrix3, Vector3};
 
@@ -20,6 +22,9 @@ const LEAST_RESIDUALS: usize = 50;
 
 /// Share by which the image's features must lower the error to be used.
 const LEAST_GAIN: f64 = 0.02;
+
+/// Penalty of evidence for each unit of weight: its figures go together, and none of them is to outdo the others.
+const EVIDENCE_RIDGE: f64 = 1e-3;
 
 /// Instances in a window from which a class's average precision is a figure to go by.
 pub(super) const FIRM_INSTANCES: f64 = 10.0;
@@ -98,6 +103,24 @@ struct LeftOut<'a> {
     baseline: &'a Baseline,
 }
 
+impl LeftOut<'_> {
+    fn residual(&self) -> f64 {
+        (self.estimate - self.window.map).abs()
+    }
+
+    /// Whether its images were left out as well.
+    fn has_new_images(&self) -> bool {
+        self.window.split != Split::All
+    }
+}
+
+/// The half width for new images, from the residuals of windows on the same images and on others.
+fn half_width(residuals: impl Iterator<Item = (bool, f64)>) -> f64 {
+    let (others, same): (Vec<_>, Vec<_>) = residuals.partition(|(has_new_images, _)| *has_new_images);
+    let of = |residuals: Vec<(bool, f64)>| conformal(residuals.into_iter().map(|(_, r)| r).collect());
+    ((of(same).powi(2) + of(others).powi(2)) / 2.0).sqrt()
+}
+
 type Figures = fn(&WindowFeatures) -> Vec<f64>;
 
 /// Fits an estimator; `None` if the windows tell too little (none, or no variation).
@@ -145,8 +168,7 @@ fn regression<'a>(windows: impl Iterator<Item = &'a TrainingWindow>, figures: Fi
 fn fitted<'a>(training: &'a Training<'_>, figures: Figures) -> Option<(Regression, Vec<LeftOut<'a>>)> {
     let mut whole = regression(windows(training, Split::All), figures)?;
     let left_out = left_out(training, figures);
-    let residual = |left: &LeftOut<'_>| (left.estimate - left.window.map).abs();
-    let residuals: Vec<f64> = left_out.iter().map(residual).collect();
+    let residuals: Vec<f64> = left_out.iter().map(LeftOut::residual).collect();
     whole.left_out_error = if residuals.is_empty() { 1.0 } else { mean(&residuals) };
     let mut sizes: Vec<f64> = left_out.iter().map(|left| left.window.frames).collect();
     sizes.sort_by(f64::total_cmp);
@@ -155,21 +177,27 @@ fn fitted<'a>(training: &'a Training<'_>, figures: Figures) -> Option<(Regressio
         .into_iter()
         .map(|frames| {
             let own = left_out.iter().filter(|left| left.window.frames.total_cmp(&frames).is_eq());
-            SizeInterval { frames, half_width: conformal(own.map(residual).collect()) }
+            let residuals = own.map(|left| (left.has_new_images(), left.residual()));
+            SizeInterval { frames, half_width: half_width(residuals) }
         })
         .collect();
     Some((whole, left_out))
 }
 
-/// Estimates for every window of a half, from the other half without the window's corruption.
+/// Estimates for every window without its corruption: from the same images, and for windows of a half from the other half.
 fn left_out<'a>(training: &'a Training<'_>, figures: Figures) -> Vec<LeftOut<'a>> {
     let mut corruptions: Vec<Option<usize>> =
         training.windows.iter().map(|window| window.corruption).collect();
     corruptions.sort_unstable();
     corruptions.dedup();
-    let [_, first, second] = &training.baselines;
+    let [all, first, second] = &training.baselines;
     let mut found = Vec::new();
-    for (on, baseline, tried) in [(Split::First, first, Split::Second), (Split::Second, second, Split::First)] {
+    let splits = [
+        (Split::All, all, Split::All),
+        (Split::First, first, Split::Second),
+        (Split::Second, second, Split::First),
+    ];
+    for (on, baseline, tried) in splits {
         for corruption in &corruptions {
             // Clean windows are never new to the estimator.
             let others = windows(training, on)
@@ -198,17 +226,17 @@ fn class_model(training: &Training<'_>, left_out: &[LeftOut<'_>]) -> ClassModel 
         model = with;
     }
     model.left_out_error = mean(&firm_residuals(&model, left_out));
-    let mut residuals: Vec<(f64, f64)> = Vec::new();
-    each(left_out, |_, class, baseline, ratio, expected| {
+    let mut residuals: Vec<(f64, (bool, f64))> = Vec::new();
+    each(left_out, |left, class, baseline, ratio, expected| {
         let estimate = model.estimate(class.class_id, baseline, class.shape.as_ref(), ratio, expected);
-        residuals.push((expected, (estimate.value - class.ap).abs()));
+        residuals.push((expected, (left.has_new_images(), (estimate.value - class.ap).abs())));
     });
     for (index, from) in SUPPORTS.into_iter().enumerate() {
         let to = SUPPORTS.get(index + 1).copied().unwrap_or(f64::INFINITY);
         let own = residuals.iter().filter(|(expected, _)| (from..to).contains(expected));
-        let own: Vec<f64> = own.map(|(_, residual)| *residual).collect();
+        let own: Vec<(bool, f64)> = own.map(|(_, residual)| *residual).collect();
         if own.len() >= LEAST_RESIDUALS {
-            model.intervals.push(SupportInterval { instances: from, half_width: conformal(own) });
+            model.intervals.push(SupportInterval { instances: from, half_width: half_width(own.into_iter()) });
         }
     }
     model
@@ -244,13 +272,15 @@ fn firm_residuals(model: &ClassModel, left_out: &[LeftOut<'_>]) -> Vec<f64> {
 
 /// Least squares of what the scaled baseline leaves open, weighted by instances up to where they are firm.
 fn evidence_weights(model: &ClassModel, left_out: &[LeftOut<'_>]) -> [f64; EVIDENCE] {
-    let (mut normal, mut target) = (Matrix3::<f64>::identity() * 1e-3, Vector3::<f64>::zeros());
+    let (mut normal, mut target, mut total) = (Matrix3::<f64>::zeros(), Vector3::<f64>::zeros(), 0.0);
     each(left_out, |_, class, baseline, ratio, _| {
         let x = Vector3::from(classes::evidence(baseline.shape.as_ref(), class.shape.as_ref()));
         let weight = class.instances.min(FIRM_INSTANCES);
+        total += weight;
         normal += x * x.transpose() * weight;
         target += x * (weight * (class.ap - model.scaled(class.class_id, baseline.ap, ratio)));
     });
+    normal += Matrix3::identity() * (EVIDENCE_RIDGE * total.max(1.0));
     let solved = normal.cholesky().map(|decomposed| decomposed.solve(&target));
     let weights: Option<[f64; EVIDENCE]> = solved.map(Into::into);
     weights.filter(|weights| weights.iter().all(|weight| weight.is_finite())).unwrap_or([0.0; EVIDENCE])
