@@ -216,8 +216,8 @@ mod tests {
         );
         assert_eq!((found.kept, found.suppressed, found.supported), (3, 3, 2));
         let (near, far) = (9.0 / 11.0, 8.0 / 12.0_f32);
-        let consistency = (f32::midpoint(near, far) + 1.0) / 2.0;
-        let reliability = ((near * 0.6 + far * 0.3) / (near + far) + 0.2) / 2.0;
+        let consistency = f32::midpoint(f32::midpoint(near, far), 1.0);
+        let reliability = f32::midpoint((near * 0.6 + far * 0.3) / (near + far), 0.2);
         assert!((found.consistency().unwrap() - consistency).abs() < 1e-6, "{found:?}");
         assert!((found.reliability().unwrap() - reliability).abs() < 1e-6, "{found:?}");
     }

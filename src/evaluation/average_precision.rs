@@ -31,6 +31,16 @@ impl Matches {
             .collect()
     }
 
+    /// Instances of each class over images that each count so many times.
+    #[must_use]
+    pub fn weighted_instances(&self, weights: &[u16]) -> Vec<f64> {
+        let weight = |image: u32| weights.get(image as usize).copied().map_or(0.0, f64::from);
+        let of_class = |class: &ClassMatches| {
+            class.instances.iter().map(|(image, count)| f64::from(*count) * weight(*image)).sum()
+        };
+        self.classes.iter().map(of_class).collect()
+    }
+
     /// Precision over recall at an IoU of 0.5: the mean over classes with instances.
     #[must_use]
     pub fn pr_curve(&self) -> Vec<PrPoint> {

@@ -54,7 +54,9 @@ pub struct ResampledAp {
 }
 
 impl ResampledAp {
-    fn new(matches: &Matches, weights: &[u16]) -> Self {
+    /// AP over images that each count so many times.
+    #[must_use]
+    pub fn new(matches: &Matches, weights: &[u16]) -> Self {
         let mut points = Vec::new();
         let classes: Vec<_> =
             matches.classes.iter().map(|class| weighted_ap(class, weights, &mut points)).collect();

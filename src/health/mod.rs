@@ -36,7 +36,7 @@ pub(crate) use histogram::bin_of;
 pub use histogram::{SCORE_BINS, SUMMARY_BINS, ScoreHistogram};
 pub use monitor::CameraMonitor;
 pub use observation::Observation;
-pub use probe::{ProbeWindow, WorstProbe, found_again};
+pub use probe::{ProbeMargin, ProbeRetention, ProbeWindow, WorstProbe, found_again, profiled_retention};
 pub use profile::{Profile, ProfileError};
 pub use quality::{ImageQuality, ImageState, QualityMeans, QualityMeter, QualityWindow};
 pub use reason::Reason;

@@ -85,7 +85,6 @@ pub struct ClassReport {
     pub estimated_ap: Estimated,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 fn status_name<S: serde::Serializer>(status: &HealthStatus, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(status.name())
 }

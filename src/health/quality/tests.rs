@@ -72,18 +72,18 @@ fn figures_do_not_depend_on_the_layout() {
         let mixed = i.wrapping_mul(0x9e37_79b9);
         [(mixed >> 24) as u8, (mixed >> 16) as u8 / 2, (i / 331) as u8]
     };
-    let layouts: [(ChannelOrder, fn([u8; 3]) -> Vec<u8>); 4] = [
-        (ChannelOrder::Rgb, |[r, g, b]| vec![r, g, b]),
-        (ChannelOrder::Bgr, |[r, g, b]| vec![b, g, r]),
-        (ChannelOrder::Rgba, |[r, g, b]| vec![r, g, b, 17]),
-        (ChannelOrder::Bgra, |[r, g, b]| vec![b, g, r, 250]),
-    ];
+    let bytes = |order: ChannelOrder, [r, g, b]: [u8; 3]| match order {
+        ChannelOrder::Rgb => vec![r, g, b],
+        ChannelOrder::Bgr => vec![b, g, r],
+        ChannelOrder::Rgba => vec![r, g, b, 17],
+        _ => vec![b, g, r, 250],
+    };
     let mut found = Vec::new();
-    for (order, bytes) in layouts {
+    for order in [ChannelOrder::Rgb, ChannelOrder::Bgr, ChannelOrder::Rgba, ChannelOrder::Bgra] {
         for padding in [0, 5] {
             let mut data = Vec::new();
             for y in 0..height {
-                data.extend((0..width).flat_map(|x| bytes(colour(y * width + x))));
+                data.extend((0..width).flat_map(|x| bytes(order, colour(y * width + x))));
                 data.extend(std::iter::repeat_n(y as u8, padding));
             }
             let step = width as usize * order.channels() + padding;

@@ -8,7 +8,7 @@ use crate::health::{CameraReport, ClassReport, HealthStatus, ImageState};
 const NAMED: usize = 4;
 
 impl StatusLevels {
-    fn of(&self, status: HealthStatus) -> Level {
+    fn of(self, status: HealthStatus) -> Level {
         match status {
             HealthStatus::Ok => Level::Ok,
             HealthStatus::Warn => self.warn,

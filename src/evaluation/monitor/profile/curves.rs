@@ -78,10 +78,10 @@ impl Context<'_> {
         let mut counts = vec![(0_u32, 0_u32); self.classes];
         let mut taken = Vec::new();
         for (clean, corrupted) in self.clean.frames.iter().zip(frames) {
-            found_again(&published(clean), &published(corrupted), &mut taken, |class_id, is_found| {
-                if let Some((all, found)) = counts.get_mut(class_id as usize) {
+            found_again(&published(clean), &published(corrupted), &mut taken, |reference, again| {
+                if let Some((all, found)) = counts.get_mut(reference.class_id as usize) {
                     *all += 1;
-                    *found += u32::from(is_found);
+                    *found += u32::from(again.is_some());
                 }
             });
         }

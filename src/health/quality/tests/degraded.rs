@@ -11,7 +11,7 @@ fn scene(width: u32, height: u32) -> Picture {
             let mixed = (x.wrapping_mul(0x9e37_79b9) ^ y.wrapping_mul(0x85eb_ca6b)).wrapping_mul(0xc2b2_ae35);
             let rough = mixed >> 27;
             let house = (x / 23).wrapping_mul(0x9e37_79b9) >> 26;
-            let window = (x % 23 > 6 && x % 23 < 16 && y % 17 > 5) as u32 * 50;
+            let window = u32::from(x % 23 > 6 && x % 23 < 16 && y % 17 > 5) * 50;
             let [r, g, b] = if y < height / 4 + house / 2 {
                 [150 + y / 8, 170 + y / 8, 200]
             } else if y < height * 5 / 8 {

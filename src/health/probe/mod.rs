@@ -3,7 +3,14 @@
 //! A live measure of robustness that needs no labels: the clean frame's detections are the reference, and the share of
 //! them that is found again is the *retention* of a class under a corruption.
 
+mod margin;
+
+#[cfg(test)]
+mod tests;
+
 use crate::detector::Detection;
+
+pub use margin::{ProbeMargin, profiled_retention};
 
 /// Intersection over union from which two detections of one class are the same object (as in the PASCAL VOC and COCO
 /// AP50 matching rule).
@@ -25,6 +32,36 @@ pub struct ProbeWindow {
 struct Counts {
     clean: u32,
     found: u32,
+    /// How much lower the scores of those found again are, summed.
+    score_drop: f64,
+}
+
+/// What became of a class under a corruption.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProbeRetention {
+    /// Clean detections, at least 1.
+    pub support: u32,
+    /// Those of them that were found again.
+    pub found: u32,
+    /// Mean of clean score less corrupted score over those found again, -1 … 1; NaN where none was.
+    pub score_drop: f64,
+}
+
+impl ProbeRetention {
+    /// Share of the clean detections that was found again, 0 … 1.
+    #[must_use]
+    pub fn retention(&self) -> f64 {
+        f64::from(self.found) / f64::from(self.support)
+    }
+}
+
+impl Counts {
+    fn fade(&mut self) {
+        let found = self.found / 2;
+        // The mean stays as it is, also where an odd count loses its half.
+        self.score_drop *= f64::from(found) / f64::from(self.found.max(1));
+        (self.clean, self.found) = (self.clean / 2, found);
+    }
 }
 
 /// The corruption under which a class loses most.
@@ -49,19 +86,32 @@ impl ProbeWindow {
     /// as published, the copy's in descending order of score. Indices out of range are ignored.
     pub fn record(&mut self, corruption: usize, clean: &[Detection], corrupted: &[Detection]) {
         let (classes, counts) = (self.classes, &mut self.counts);
-        found_again(clean, corrupted, &mut self.matched, |class_id, is_found| {
-            let class = class_id as usize;
+        found_again(clean, corrupted, &mut self.matched, |reference, found| {
+            let class = reference.class_id as usize;
             if class >= classes {
                 return;
             }
             if let Some(counts) = counts.get_mut(corruption * classes + class) {
                 counts.clean += 1;
-                counts.found += u32::from(is_found);
+                if let Some(other) = found {
+                    counts.found += 1;
+                    counts.score_drop += f64::from(reference.score) - f64::from(other.score);
+                }
                 if counts.clean >= FADE_AT {
-                    *counts = Counts { clean: counts.clean / 2, found: counts.found / 2 };
+                    counts.fade();
                 }
             }
         });
+    }
+
+    /// What became of a class under a corruption; `None` before the first clean detection of it.
+    #[must_use]
+    pub fn retention(&self, corruption: usize, class_id: u32) -> Option<ProbeRetention> {
+        let class = (class_id as usize) < self.classes;
+        let index = corruption.checked_mul(self.classes)?.checked_add(class_id as usize)?;
+        let counts = self.counts.get(index).filter(|counts| class && counts.clean > 0)?;
+        let score_drop = counts.score_drop / f64::from(counts.found);
+        Some(ProbeRetention { support: counts.clean, found: counts.found, score_drop })
     }
 
     /// The corruption under which `class_id` loses most, among those with at least `min_support` clean detections.
@@ -80,13 +130,13 @@ impl ProbeWindow {
     }
 }
 
-/// Tells `each` of every `clean` detection, by its class, whether it is found again among the `corrupted` ones, in their order; each
-/// of these stands for one. `taken` is a buffer that is kept from call to call.
-pub fn found_again(
-    clean: &[Detection],
-    corrupted: &[Detection],
+/// Tells `each` of every `clean` detection, and which of the `corrupted` ones is the same object if any is, in their order; each of
+/// these stands for one. `taken` is a buffer that is kept from call to call.
+pub fn found_again<'d>(
+    clean: &'d [Detection],
+    corrupted: &'d [Detection],
     taken: &mut Vec<bool>,
-    mut each: impl FnMut(u32, bool),
+    mut each: impl FnMut(&'d Detection, Option<&'d Detection>),
 ) {
     taken.clear();
     taken.resize(corrupted.len(), false);
@@ -97,57 +147,12 @@ pub fn found_again(
                 && other.bbox.iou(&reference.bbox) >= SAME_OBJECT_IOU
         };
         let found = corrupted.iter().zip(taken.iter_mut()).find(same);
-        each(reference.class_id, found.map(|(_, taken)| *taken = true).is_some());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::detector::BoundingBox;
-
-    fn detection(class_id: u32, x: f32) -> Detection {
-        Detection {
-            bbox: BoundingBox { x_min: x, y_min: 0.0, x_max: x + 10.0, y_max: 10.0 },
-            class_id,
-            score: 0.9,
-        }
-    }
-
-    #[test]
-    fn retention_is_the_share_found_again() {
-        let mut probes = ProbeWindow::new(2, 3);
-        let clean = [detection(1, 0.0), detection(1, 100.0), detection(2, 50.0)];
-        probes.record(0, &clean, &[detection(1, 1.0), detection(2, 51.0)]);
-        probes.record(1, &clean, &[detection(2, 0.0)]);
-        let worst = probes.worst(1, 2).unwrap();
-        assert_eq!((worst.corruption, worst.retention, worst.support), (1, 0.0, 2));
-        assert_eq!(probes.worst(2, 1).unwrap().retention, 0.0);
-        assert_eq!(probes.worst(1, 3), None, "too little support");
-        assert_eq!(probes.worst(0, 1), None);
-        assert_eq!(probes.worst(9, 1), None);
-    }
-
-    #[test]
-    fn one_box_stands_for_one_object() {
-        let mut probes = ProbeWindow::new(1, 1);
-        probes.record(0, &[detection(0, 0.0), detection(0, 1.0)], &[detection(0, 0.5)]);
-        assert_eq!(probes.worst(0, 1).unwrap().retention, 0.5);
-    }
-
-    #[test]
-    fn old_results_fade_and_outside_indices_are_ignored() {
-        let mut probes = ProbeWindow::new(1, 1);
-        let clean = [detection(0, 0.0)];
-        for _ in 0..2000 {
-            probes.record(0, &clean, &[]);
-        }
-        for _ in 0..2000 {
-            probes.record(0, &clean, &clean);
-        }
-        assert!(probes.worst(0, 1).unwrap().retention > 0.9);
-        probes.record(5, &clean, &clean);
-        probes.record(0, &[detection(7, 0.0)], &[]);
-        assert!(probes.worst(0, 1).unwrap().support < FADE_AT);
+        each(
+            reference,
+            found.map(|(other, taken)| {
+                *taken = true;
+                other
+            }),
+        );
     }
 }
