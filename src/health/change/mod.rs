@@ -36,8 +36,6 @@ const HEADROOM: f64 = 2.0;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeBaseline {
-    /// Seconds that make up one bet, so that bets are nearly independent; 0 where each frame is independent of the others.
-    pub block_s: u32,
     /// Whether the frame has a published detection: its cap is 1.
     pub presence: Option<SignalBaseline>,
     /// Summed scores of the frame.
@@ -54,14 +52,16 @@ pub struct SignalBaseline {
     pub cap: f64,
     /// Lower confidence limit of the capped figure's mean, as a share of `cap`, in (0, 1).
     pub floor: f64,
+    /// Seconds that make up one bet, so that bets are nearly independent; 0 where each frame is independent of the others.
+    pub block_s: u32,
 }
 
 impl SignalBaseline {
     /// A baseline that can be bet on; `None` where the values leave their range.
-    fn new(cap: f64, floor: f64) -> Option<Self> {
+    fn new(cap: f64, floor: f64, block_s: u32) -> Option<Self> {
         let usable = cap.is_finite() && cap > 0.0 && floor > 1e-3 && floor < 1.0;
         // Certainty can't be had from any number of frames.
-        usable.then(|| Self { cap, floor: floor.min(0.995) })
+        usable.then(|| Self { cap, floor: floor.min(0.995), block_s })
     }
 }
 
@@ -73,14 +73,14 @@ impl ChangeBaseline {
         let block_s = if source.is_stream { 2 } else { 0 };
         let per_sample = if source.is_stream { (2.0 * frame_rate_hz).max(1.0) } else { 1.0 };
         let samples = source.frames as f64 / per_sample;
-        let presence = SignalBaseline::new(1.0, wilson_lower(class.frames_share, samples));
-        Self { block_s, presence, score_sum: None, score_mean: None }
+        let presence = SignalBaseline::new(1.0, wilson_lower(class.frames_share, samples), block_s);
+        Self { presence, score_sum: None, score_mean: None }
     }
 
     /// Natural logarithm of the evidence that nothing but absence gives in `frames` frames of `seconds` seconds.
     pub(super) fn absence(&self, frames: f64, seconds: f64) -> f64 {
         let Some(presence) = self.presence else { return 0.0 };
-        let bets = if self.block_s == 0 { frames } else { seconds / f64::from(self.block_s) };
+        let bets = if presence.block_s == 0 { frames } else { seconds / f64::from(presence.block_s) };
         -bets * (1.0 - presence.floor).ln()
     }
 
@@ -113,8 +113,11 @@ struct Signal {
     stakes: [f64; FALLS.len()],
     /// Gains of the second in progress, from frames with detections.
     gains: [f64; FALLS.len()],
-    /// Sum and number of the block in progress.
+    /// Sum and number of the values of the second or block in progress.
     sum: f64,
+    values: u32,
+    /// Seconds and frames of the block in progress.
+    seconds: u32,
     frames: u32,
     statistic: [f64; FALLS.len()],
 }
@@ -124,13 +127,23 @@ impl Signal {
         // The stake that grows fastest where a share of 0 or 1 falls from `floor` to `fall · floor` (Kelly).
         let stakes = FALLS.map(|fall| (1.0 - fall) / (1.0 - baseline.floor));
         let (gains, statistic) = ([1.0; FALLS.len()], [0.0; FALLS.len()]);
-        Self { baseline, counts_absence, stakes, gains, sum: 0.0, frames: 0, statistic }
+        Self {
+            baseline,
+            counts_absence,
+            stakes,
+            gains,
+            sum: 0.0,
+            values: 0,
+            seconds: 0,
+            frames: 0,
+            statistic,
+        }
     }
 
     fn add(&mut self, value: f64) {
         let share = (value / self.baseline.cap).clamp(0.0, 1.0);
         self.sum += share;
-        self.frames += 1;
+        self.values = self.values.saturating_add(1);
         for (gain, stake) in self.gains.iter_mut().zip(self.stakes) {
             *gain *= (1.0 + stake * (self.baseline.floor - share)).max(0.0);
         }
@@ -139,12 +152,26 @@ impl Signal {
     /// Forgets the second or block in progress.
     fn discard(&mut self) {
         self.gains = [1.0; FALLS.len()];
-        (self.sum, self.frames) = (0.0, 0);
+        self.sum = 0.0;
+        (self.values, self.seconds, self.frames) = (0, 0, 0);
+    }
+
+    /// Ends a second.
+    fn end_second(&mut self, frames: u32, ceiling: f64) {
+        if self.baseline.block_s == 0 {
+            self.settle_frames(frames, ceiling);
+            return;
+        }
+        self.frames = self.frames.saturating_add(frames);
+        self.seconds += 1;
+        if self.seconds >= self.baseline.block_s {
+            self.settle_block(ceiling);
+        }
     }
 
     /// Settles bets on each of `frames` frames.
     fn settle_frames(&mut self, frames: u32, ceiling: f64) {
-        let absent = if self.counts_absence { frames.saturating_sub(self.frames) } else { 0 };
+        let absent = if self.counts_absence { frames.saturating_sub(self.values) } else { 0 };
         let absent = i32::try_from(absent).unwrap_or(i32::MAX);
         for ((statistic, gain), stake) in self.statistic.iter_mut().zip(self.gains).zip(self.stakes) {
             let gain = gain * (1.0 + stake * self.baseline.floor).powi(absent);
@@ -153,9 +180,9 @@ impl Signal {
         self.discard();
     }
 
-    /// Settles one bet on the mean over `frames` frames.
-    fn settle_block(&mut self, frames: u32, ceiling: f64) {
-        let count = if self.counts_absence { frames.max(self.frames) } else { self.frames };
+    /// Settles one bet on the mean over the block.
+    fn settle_block(&mut self, ceiling: f64) {
+        let count = if self.counts_absence { self.frames.max(self.values) } else { self.values };
         if count > 0 {
             let gap = self.baseline.floor - self.sum / f64::from(count);
             for (statistic, stake) in self.statistic.iter_mut().zip(self.stakes) {
@@ -181,12 +208,8 @@ pub(super) struct FrameFigures {
 #[derive(Debug, Clone)]
 pub(super) struct ChangeDetector {
     signals: [Option<Signal>; SIGNALS],
-    block_s: u32,
     threshold: f64,
     ceiling: f64,
-    /// Of the block in progress.
-    seconds: u32,
-    frames: u32,
 }
 
 impl ChangeDetector {
@@ -195,12 +218,14 @@ impl ChangeDetector {
         let mut index = 0;
         let signals = baseline.signals().map(|signal| {
             index += 1;
-            let usable = signal.and_then(|signal| SignalBaseline::new(signal.cap, signal.floor));
+            // Read from a file, perhaps.
+            let usable =
+                signal.and_then(|signal| SignalBaseline::new(signal.cap, signal.floor, signal.block_s));
             usable.map(|signal| Signal::new(signal, index < SIGNALS))
         });
         let components = (SIGNALS * FALLS.len()) as f64;
         let ceiling = (threshold + HEADROOM).min(600.0).exp() * components;
-        Self { signals, block_s: baseline.block_s, threshold, ceiling, seconds: 0, frames: 0 }
+        Self { signals, threshold, ceiling }
     }
 
     /// Adds a frame with detections; frames without are told by [`end_second`](Self::end_second).
@@ -222,24 +247,13 @@ impl ChangeDetector {
         if frames == 0 {
             return;
         }
-        let (ceiling, block_s) = (self.ceiling, self.block_s);
-        if block_s == 0 {
-            self.signals.iter_mut().flatten().for_each(|signal| signal.settle_frames(frames, ceiling));
-            return;
-        }
-        self.frames = self.frames.saturating_add(frames);
-        self.seconds += 1;
-        if self.seconds >= block_s {
-            let frames = self.frames;
-            self.signals.iter_mut().flatten().for_each(|signal| signal.settle_block(frames, ceiling));
-            (self.seconds, self.frames) = (0, 0);
-        }
+        let ceiling = self.ceiling;
+        self.signals.iter_mut().flatten().for_each(|signal| signal.end_second(frames, ceiling));
     }
 
     /// Forgets the second or block in progress: it can't be trusted.
     pub(super) fn discard(&mut self) {
         self.signals.iter_mut().flatten().for_each(Signal::discard);
-        (self.seconds, self.frames) = (0, 0);
     }
 
     /// Forgets everything.
