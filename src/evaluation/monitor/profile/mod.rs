@@ -7,18 +7,21 @@ mod curves;
 #[cfg(test)]
 mod tests;
 
-use crate::detector::Thresholds;
+use crate::detector::{Detection, Thresholds};
 use crate::evaluation::average_precision::mean_of;
 use crate::evaluation::study::StudyError;
 use crate::evaluation::{Found, Labelled, Matches, Rect, Truth};
-use crate::health::estimate::Estimator;
+use crate::health::change::{CleanFrames, calibrate};
 use crate::health::profile::{
     AlarmSettings, CameraProfile, ClassAlarms, PROFILE_VERSION, Profile, ProfileSource, ProfiledModel,
 };
 
 pub use calibration::{ISOTONIC_FROM, PLATT_FROM};
 
-use super::{Observation, Observed, ObservedCell, ObservedFrame};
+use super::{Observation, Observed, ObservedCell, ObservedFrame, fit_estimator};
+
+/// Of everything that is drawn for a profile.
+const SEED: u64 = 0;
 
 /// What the profile is of, beside what was observed.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,12 +63,12 @@ pub fn make_profile(observation: &Observation, options: &ProfileOptions) -> Resu
             class.instances = of_class.instance_count();
         }
     }
-    for (class, alarms) in classes.iter_mut().zip(class_alarms(observed, options, thresholds)) {
+    for (class, alarms) in classes.iter_mut().zip(class_alarms(clean, options, thresholds, count)) {
         class.alarms = alarms;
     }
     let (quality, quality_deviation) = baseline::quality(&clean.frames);
     let context = curves::Context { reference: &reference, clean, thresholds, classes: count };
-    Ok(Profile {
+    let mut profile = Profile {
         version: PROFILE_VERSION,
         roadproof_version: env!("CARGO_PKG_VERSION").to_owned(),
         model: ProfiledModel { name: model.name.clone(), sha256: model.sha256.clone() },
@@ -85,24 +88,39 @@ pub fn make_profile(observation: &Observation, options: &ProfileOptions) -> Resu
         },
         classes,
         curves: curves::curves(&context, corrupted),
-        estimator: estimator(observed),
+        estimator: None,
         alarms: options.alarms.clone(),
         sha256: String::new(),
-    })
+    };
+    profile.estimator = fit_estimator(observed, &profile, SEED);
+    Ok(profile)
 }
 
-/// Where the estimator of average precision is fitted.
-fn estimator(_observed: &Observed) -> Option<Estimator> {
-    None
-}
-
-/// Where the alarm thresholds are set, for each class.
+/// Alarm thresholds of each class, from the clean frames.
 fn class_alarms(
-    observed: &Observed,
-    _options: &ProfileOptions,
-    _thresholds: &Thresholds,
+    clean: &ObservedCell,
+    options: &ProfileOptions,
+    thresholds: &Thresholds,
+    class_count: usize,
 ) -> Vec<Option<ClassAlarms>> {
-    vec![None; observed.classes.len()]
+    let frames: Vec<Vec<Detection>> = clean.frames.iter().map(|frame| frame.detections.clone()).collect();
+    let clean = CleanFrames {
+        frames: &frames,
+        thresholds,
+        image_size: extent(&frames),
+        is_stream: options.is_stream,
+    };
+    calibrate(&clean, class_count, &options.alarms, SEED)
+}
+
+/// The smallest picture that holds all boxes; they are clipped to theirs, so that it is the picture's own where anything was
+/// found at its right and lower edges.
+fn extent(frames: &[Vec<Detection>]) -> [u32; 2] {
+    let corner = frames
+        .iter()
+        .flatten()
+        .fold([0.0_f32; 2], |[x, y], detection| [x.max(detection.bbox.x_max), y.max(detection.bbox.y_max)]);
+    corner.map(|side| (side.ceil() as u32).max(1))
 }
 
 /// The labels, or what was published of the clean frames.
@@ -117,7 +135,7 @@ fn reference(observed: &Observed, clean: &ObservedCell, thresholds: &Thresholds)
     clean.frames.iter().map(truths).collect()
 }
 
-fn found(detection: &crate::detector::Detection) -> Found {
+fn found(detection: &Detection) -> Found {
     let bbox = detection.bbox;
     let [x_min, y_min, x_max, y_max] = [bbox.x_min, bbox.y_min, bbox.x_max, bbox.y_max].map(f64::from);
     let bbox = Rect::from_corners(x_min, y_min, x_max, y_max);
