@@ -37,9 +37,10 @@ function panel(name, index) {
   const head = ["Class", "Status", "Reason", "Rate (expected) /s", "Score p50", "Estimated AP", "Precision", "PSI"];
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...head.map((text) => element("th", {}, text)))), body);
   const timelines = element("div", { class: "timelines" });
-  root.append(title, element("div", {}, picture, figures), element("div", { class: "scroll" }, table), timelines);
+  const few = element("p", { class: "few" });
+  root.append(title, element("div", {}, picture, figures), element("div", { class: "scroll" }, table, few), timelines);
   document.getElementById("cameras").append(root);
-  return { name, index, title, picture, figures, body, timelines, points: [] };
+  return { name, index, title, picture, figures, body, few, timelines, points: [] };
 }
 
 function show(own, camera) {
@@ -75,8 +76,13 @@ function show(own, camera) {
 
   const rank = (row) => SEVERITY.indexOf(row.status);
   const rows = [...health.classes].sort((a, b) => rank(a) - rank(b) || b.detections - a.detections);
+  const few = rows.filter((row) => row.status === "insufficient_data");
+  own.few.replaceChildren(
+    few.length ? `${few.length} classes with too few detections to judge` : "",
+    ...few.map((row) => element("span", {}, `${row.class_name} ${row.published}/${row.detections_needed}`)),
+  );
   own.body.replaceChildren(
-    ...rows.map((row) => {
+    ...rows.filter((row) => !few.includes(row)).map((row) => {
       const expected = known(row.expected_detection_rate) ? ` (${number(row.expected_detection_rate, 1)})` : "";
       const figure = (text) => element("td", { class: "number" }, text);
       return element(

@@ -139,7 +139,11 @@ impl State {
             });
         };
         let status = report.status.name();
-        if let Some(before) = camera.status.replace(status).filter(|before| *before != status) {
+        // Coming to have enough to judge by is no alarm.
+        let is_alarm = |name: &str| matches!(name, "warn" | "error" | "stale");
+        if let Some(before) = camera.status.replace(status).filter(|before| *before != status)
+            && (is_alarm(before) || is_alarm(status))
+        {
             raise(None, before, report.status, report.reason.to_string());
         }
         if camera.class_status.len() != report.classes.len() {

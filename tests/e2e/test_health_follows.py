@@ -7,6 +7,7 @@ import math
 import os
 import re
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from sensor_msgs.msg import Image
 
 from conftest import RigFactory
 from harness.pictures import raw_image
-from harness.process import MODEL
+from harness.process import MODEL, ROOT
 from harness.rig import OK, Camera, cameras, level, values
 
 WINDOW_S = 8
@@ -30,6 +31,14 @@ BAD = (CameraHealth.WARN, CameraHealth.ERROR)
 def run(*command: str | Path) -> None:
     result = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture(scope="module")
+def collages(collages: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty of them: alarms need more than twelve to be set from."""
+    folder = tmp_path_factory.mktemp("collages")
+    run(sys.executable, ROOT / "scripts/demo/collages.py", folder, "--images", "40")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +103,12 @@ def test_health_follows_fog_and_recovers(
         return health[-1].status in BAD
 
     for severity in SEVERITIES:
-        play(camera, frames[severity], 4)
-    assert play(camera, frames[5], 40, is_bad), f"fog is noticed: {health[-1].reason}"
+        play(camera, frames[severity], 3)
+    assert play(camera, frames[5], 60, is_bad), f"fog is noticed: {health[-1].reason}"
     foggy = health[-1]
     assert foggy.reason
     assert foggy.estimated_map < clean.estimated_map
-    assert foggy.estimated_severity > 0
+    assert foggy.estimated_corruption == "fog" and foggy.estimated_severity > 1
     assert foggy.image_contrast < clean.image_contrast
     assert any(c.status in (ClassHealth.WARN, ClassHealth.ERROR) and c.reason for c in foggy.classes)
     told = {level(status) for message in node.diagnostics for status in message.status if "health front" in status.name}

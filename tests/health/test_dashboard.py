@@ -151,7 +151,7 @@ def test_the_page_shows_it(browser: Browser, playing: Playing, tmp_path: Path, t
     def seen(script: str) -> Callable[[], Any]:
         return lambda: browser.evaluate(script)
 
-    wait("a class", seen("document.querySelectorAll('tr[data-class]').length"))
+    wait("a class", seen("document.querySelectorAll('tr[data-class], .few span').length"))
     wait("the injection", seen("document.querySelector('.injection')?.textContent.includes('gaussian_noise')"))
     wait("a timeline", seen("document.querySelectorAll('.timelines canvas').length >= 2"))
     painted = """(() => { const c = document.querySelector('canvas.picture'); if (!c) return false;
@@ -177,6 +177,6 @@ def test_a_taken_port_is_said_plainly(roadproof: str, playing: Playing, collages
 
 def test_the_page_says_when_the_node_is_gone(browser: Browser, playing: Playing) -> None:
     browser.open(playing.address + "/", 1280, "light")
-    wait("a class", lambda: browser.evaluate("document.querySelectorAll('tr[data-class]').length"))
+    wait("a class", lambda: browser.evaluate("document.querySelectorAll('tr[data-class], .few span').length"))
     playing.stop()
     wait("a warning", lambda: browser.evaluate("document.getElementById('link').classList.contains('lost')"))

@@ -145,7 +145,7 @@ def test_bad_arguments_are_named(
 
 def test_sources_that_cannot_be_used(roadproof: str, collages: Path, tmp_path: Path) -> None:
     path = tmp_path / "profile.json"
-    for source, said in [(tmp_path / "nothing", "does not exist"), (tmp_path, "holds no image")]:
+    for source, said in [(tmp_path / "nothing", "No such file"), (tmp_path, "holds no image")]:
         result = run(roadproof, source, "--model", MODEL, "-o", path)
         assert result.returncode != 0 and said in result.stderr, result.stderr
     folder = tmp_path / "images"
