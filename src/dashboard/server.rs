@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
-use super::state::State;
+use super::state::{Look, State};
 
 const PAGE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("page.js");
@@ -60,9 +60,9 @@ fn router(state: Arc<State>, is_open: bool) -> Router {
 
 fn picture(state: &State, index: usize) -> Response {
     match state.look(index) {
-        Some(Some(jpeg)) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
-        Some(None) => StatusCode::NO_CONTENT.into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
+        Look::Jpeg(jpeg) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
+        Look::NothingYet => StatusCode::NO_CONTENT.into_response(),
+        Look::NoCamera => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -9,7 +9,7 @@ use opencv::{imgcodecs, imgproc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::health::{HealthRecord, HealthStatus};
+use crate::health::{HealthRecord, HealthStatus, Reason};
 
 /// Points of a camera's timeline: ten minutes at one a second.
 const TIMELINE: usize = 600;
@@ -41,6 +41,14 @@ pub struct Facts {
     pub class_names: Vec<String>,
     /// The cameras.
     pub cameras: Vec<String>,
+}
+
+/// What somebody sees who looks at a camera.
+#[derive(Debug)]
+pub(super) enum Look {
+    NoCamera,
+    NothingYet,
+    Jpeg(Vec<u8>),
 }
 
 /// What the server answers from.
@@ -147,11 +155,15 @@ impl State {
             raise(None, before, report.status, report.reason.to_string());
         }
         if camera.class_status.len() != report.classes.len() {
-            camera.class_status = report.classes.iter().map(|class| class.status.name()).collect();
+            camera.class_status = vec!["ok"; report.classes.len()];
         }
         for (class, known) in report.classes.iter().zip(&mut camera.class_status) {
+            // An image that shows nothing, and a camera that is silent, are the camera's news.
+            if matches!(class.reason, Reason::BadImage { .. } | Reason::Silent { .. }) {
+                continue;
+            }
             let before = std::mem::replace(known, class.status.name());
-            // A class that comes and goes is no news, and a camera that falls silent says so once.
+            // A class that comes and goes is no news.
             let is_news = |name: &str| matches!(name, "warn" | "error");
             if before != *known && (is_news(before) || is_news(known)) {
                 raise(Some(class.class_id), before, class.status, class.reason.to_string());
@@ -224,13 +236,12 @@ impl State {
         }
     }
 
-    /// The newest picture of the camera at `index`, for somebody who looks; `None` where there is no such camera, and
-    /// `Some(None)` where there is no picture yet.
-    pub(super) fn look(&self, index: usize) -> Option<Option<Vec<u8>>> {
+    /// The newest picture of the camera at `index`, for somebody who looks.
+    pub(super) fn look(&self, index: usize) -> Look {
         let mut inner = self.lock();
-        let camera = inner.cameras.get_mut(index)?;
+        let Some(camera) = inner.cameras.get_mut(index) else { return Look::NoCamera };
         camera.looked = Some(Instant::now());
-        Some(camera.jpeg.clone())
+        camera.jpeg.clone().map_or(Look::NothingYet, Look::Jpeg)
     }
 }
 

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{CameraReport, ClassReport, HealthStatus};
+use super::{CameraReport, ClassReport, HealthStatus, Reason};
 
 /// Health of a camera at a moment: a line of `health.jsonl`, and what the dashboard shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,7 +46,9 @@ impl<'a> HealthRecord<'a> {
         names: &'a [String],
     ) -> Self {
         let matters = |class: &&ClassReport| {
-            class.detections > 0 || matches!(class.status, HealthStatus::Warn | HealthStatus::Error)
+            let is_bad = matches!(class.status, HealthStatus::Warn | HealthStatus::Error);
+            // A bad image says so once, not for every class that there is.
+            class.detections > 0 || is_bad && !matches!(class.reason, Reason::BadImage { .. })
         };
         let classes = report.classes.iter().filter(matters).map(|class| ClassHealthRecord {
             class_name: names.get(class.class_id as usize).map_or("?", String::as_str),

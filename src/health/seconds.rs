@@ -3,9 +3,9 @@
 /// `width` cells for each of the last seconds. All memory is taken at construction.
 #[derive(Debug, Clone)]
 pub(super) struct Seconds<T> {
-    seconds: i64,
+    length: i64,
     width: usize,
-    /// The cells of a second lie together, in slot `second mod seconds`.
+    /// The cells of a second lie together, in slot `second mod length`.
     cells: Vec<T>,
     newest: Option<i64>,
 }
@@ -15,7 +15,7 @@ impl<T: Copy + Default> Seconds<T> {
     pub(super) fn new(seconds: u32, width: usize) -> Self {
         let (seconds, width) = (seconds.max(1), width.max(1));
         Self {
-            seconds: i64::from(seconds),
+            length: i64::from(seconds),
             width,
             cells: vec![T::default(); seconds as usize * width],
             newest: None,
@@ -25,7 +25,7 @@ impl<T: Copy + Default> Seconds<T> {
     /// Makes `second` the newest one and forgets what that pushes out; does nothing if it isn't newer.
     pub(super) fn move_to(&mut self, second: i64) {
         if let Some(newest) = self.newest {
-            for entering in newest.saturating_add(1)..=second.min(newest.saturating_add(self.seconds)) {
+            for entering in newest.saturating_add(1)..=second.min(newest.saturating_add(self.length)) {
                 if let Some(cells) = self.slot_mut(entering) {
                     cells.fill(T::default());
                 }
@@ -43,7 +43,7 @@ impl<T: Copy + Default> Seconds<T> {
     /// The cells of a second; `None` if it isn't among the last ones.
     pub(super) fn get_mut(&mut self, second: i64) -> Option<&mut [T]> {
         let newest = self.newest?;
-        if second > newest || second <= newest.saturating_sub(self.seconds) {
+        if second > newest || second <= newest.saturating_sub(self.length) {
             return None;
         }
         self.slot_mut(second)
@@ -57,15 +57,15 @@ impl<T: Copy + Default> Seconds<T> {
     /// The cells at `index` of the `count` seconds before the newest one, which is still in progress.
     pub(super) fn before_newest(&self, index: usize, count: u32) -> impl Iterator<Item = T> {
         let newest = self.newest.unwrap_or_default();
-        let count = i64::from(count).min(self.seconds - 1);
+        let count = i64::from(count).min(self.length - 1);
         (newest.saturating_sub(count)..newest).filter_map(move |second| {
-            let slot = second.rem_euclid(self.seconds) as usize;
+            let slot = second.rem_euclid(self.length) as usize;
             self.cells.get(slot * self.width + index).copied()
         })
     }
 
     fn slot_mut(&mut self, second: i64) -> Option<&mut [T]> {
-        let slot = second.rem_euclid(self.seconds) as usize;
+        let slot = second.rem_euclid(self.length) as usize;
         self.cells.get_mut(slot * self.width..(slot + 1) * self.width)
     }
 }

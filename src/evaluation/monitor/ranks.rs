@@ -4,7 +4,7 @@
 pub(super) fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
     let a = ranks(pairs.iter().map(|(a, _)| *a));
     let b = ranks(pairs.iter().map(|(_, b)| *b));
-    let mean = (pairs.len() as f64 + 1.0) / 2.0;
+    let mean = f64::midpoint(pairs.len() as f64, 1.0);
     let (mut both, mut of_a, mut of_b) = (0.0, 0.0, 0.0);
     for (a, b) in a.iter().zip(&b) {
         both += (a - mean) * (b - mean);
@@ -22,7 +22,7 @@ fn ranks(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut before = 0;
     for equal in sorted.chunk_by(|(_, a), (_, b)| a.total_cmp(b).is_eq()) {
         // The mean of the ranks that they take together.
-        let rank = before as f64 + (equal.len() as f64 + 1.0) / 2.0;
+        let rank = before as f64 + f64::midpoint(equal.len() as f64, 1.0);
         for (index, _) in equal {
             if let Some(place) = ranks.get_mut(*index) {
                 *place = rank;

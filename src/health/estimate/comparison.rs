@@ -11,7 +11,7 @@ use super::WindowFeatures;
 pub enum Method {
     /// Mean score, a straight line.
     MeanConfidence,
-    /// Difference of mean scores from the clean one, in proportion (DoC: Guillory et al., ICCV 2021, arXiv 2107.03315).
+    /// Difference of mean scores from the clean one, in proportion (`DoC`: Guillory et al., ICCV 2021, arXiv 2107.03315).
     DifferenceOfConfidences,
     /// Share of scores above the threshold at which it is the precision on clean frames (ATC: Garg et al., ICLR 2022,
     /// arXiv 2201.04234), a straight line.

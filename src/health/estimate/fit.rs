@@ -118,7 +118,7 @@ impl LeftOut<'_> {
 fn half_width(residuals: impl Iterator<Item = (bool, f64)>) -> f64 {
     let (others, same): (Vec<_>, Vec<_>) = residuals.partition(|(has_new_images, _)| *has_new_images);
     let of = |residuals: Vec<(bool, f64)>| conformal(residuals.into_iter().map(|(_, r)| r).collect());
-    ((of(same).powi(2) + of(others).powi(2)) / 2.0).sqrt()
+    f64::midpoint(of(same).powi(2), of(others).powi(2)).sqrt()
 }
 
 type Figures = fn(&WindowFeatures) -> Vec<f64>;

@@ -1,5 +1,7 @@
 //! Levels that rise after some reports in a row, and fall after more of them.
 
+use std::cmp::Ordering;
+
 use crate::health::{HealthStatus, Reason};
 
 /// Reports in a row at a level before it is raised.
@@ -68,27 +70,18 @@ impl Hysteresis {
         } else {
             (1..).zip(self.at_least).filter(|&(_, n)| n >= RAISE_AFTER).map(|(l, _)| l).max().unwrap_or(0)
         };
-        let next = if found > shown {
-            self.below = 0;
-            if risen == found {
-                (status, reason)
-            } else if risen > shown {
-                (HealthStatus::Warn, reason)
-            } else {
-                // Waits; a level shown already stays, with its reason.
-                self.shown.filter(|_| shown > 0).unwrap_or(calm)
-            }
-        } else if found == shown {
-            self.below = 0;
-            (status, reason)
-        } else {
-            self.below += 1;
-            if self.below >= CLEAR_AFTER {
+        self.below = if found < shown { self.below + 1 } else { 0 };
+        let next = match found.cmp(&shown) {
+            Ordering::Greater if risen == found => (status, reason),
+            Ordering::Greater if risen > shown => (HealthStatus::Warn, reason),
+            // Waits; a level shown already stays, with its reason.
+            Ordering::Greater => self.shown.filter(|_| shown > 0).unwrap_or(calm),
+            Ordering::Equal => (status, reason),
+            Ordering::Less if self.below >= CLEAR_AFTER => {
                 self.below = 0;
                 (status, reason)
-            } else {
-                self.shown.unwrap_or((status, reason))
             }
+            Ordering::Less => self.shown.unwrap_or((status, reason)),
         };
         self.shown = Some(next);
         next

@@ -53,10 +53,10 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judgement {
         return Judgement::at_once(HealthStatus::Error, reason);
     }
     let is_supported = u64::from(summary.count) >= evidence.need;
-    if is_supported || is_expected {
-        if let Some(low) = low_precision(evidence.report, profile) {
-            return low;
-        }
+    if (is_supported || is_expected)
+        && let Some(low) = low_precision(evidence.report, profile)
+    {
+        return low;
     }
     if !is_supported {
         return by_support;

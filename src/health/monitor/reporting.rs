@@ -3,6 +3,7 @@
 use super::judge::{Evidence, is_bad, judge};
 use super::view::View;
 use super::{CameraMonitor, RECENT_S};
+use crate::health::change::ChangeDetector;
 use crate::health::drift::{expected_precision, share_above};
 use crate::health::estimate::estimate;
 use crate::health::quality::QualityMeans;
@@ -102,7 +103,7 @@ impl CameraMonitor {
                 let reference = pair.1.reference.as_ref();
                 class.score_psi = reference.map_or(f64::NAN, |reference| reference.psi(bins));
                 class.score_wasserstein = reference.map_or(f64::NAN, |reference| reference.wasserstein(bins));
-                let running = pair.1.detector.as_ref().map_or(f64::NAN, |detector| detector.relative());
+                let running = pair.1.detector.as_ref().map_or(f64::NAN, ChangeDetector::relative);
                 class.change_statistic = pair.1.alarm.map_or(running, |alarm| running.max(alarm.statistic));
                 let estimated = comparison.estimate.classes.get(index).filter(|_| !is_bad(image));
                 class.estimated_ap = estimated.copied().unwrap_or(Estimated::UNKNOWN);

@@ -52,7 +52,13 @@ fn class(name: &str) -> ClassProfile {
         ap: Some(0.3),
         instances: 9,
         co_occurrence: vec![1.0, 0.5],
-        alarms: Some(ClassAlarms { change: 5.5, psi: 0.2, wasserstein: 0.1, track_match_rate: Some(0.5) }),
+        alarms: Some(ClassAlarms {
+            change: 5.5,
+            psi: 0.2,
+            wasserstein: 0.1,
+            track_match_rate: Some(0.5),
+            baseline: None,
+        }),
     }
 }
 

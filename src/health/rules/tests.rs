@@ -44,6 +44,7 @@ fn class(class_id: u32, status: HealthStatus, ap: f64) -> ClassReport {
 
 fn report(image_state: ImageState, classes: Vec<ClassReport>) -> CameraReport {
     CameraReport {
+        time_jumps: 0,
         status: HealthStatus::Ok,
         reason: Reason::Supported { have: 1, need: 1 },
         window_s: 60,

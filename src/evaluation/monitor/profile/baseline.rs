@@ -82,7 +82,7 @@ pub(super) fn classes(
         }
     }
     let frames = clean.frames.len().max(1) as f64;
-    let class = |(((name, score_histogram), counts), together): (((&String, Vec<u32>), Counts), Vec<u32>)| {
+    let class = |name: &String, score_histogram, counts: Counts, together: Vec<u32>| {
         let own = f64::from(counts.frames.max(1));
         ClassProfile {
             name: name.clone(),
@@ -100,7 +100,8 @@ pub(super) fn classes(
             alarms: None,
         }
     };
-    observed.classes.iter().zip(histograms).zip(counts).zip(together).map(class).collect()
+    let parts = observed.classes.iter().zip(histograms).zip(counts).zip(together);
+    parts.map(|(((name, histogram), counts), together)| class(name, histogram, counts, together)).collect()
 }
 
 /// Mean prediction consistency and reliability: sums over frames first, so that a frame counts by its boxes; NaN where nothing was
@@ -127,7 +128,9 @@ pub(super) fn quality_means(frames: &[ObservedFrame]) -> QualityMeans {
 pub(super) fn quality(frames: &[ObservedFrame]) -> (QualityMeans, QualityMeans) {
     let deviation = |of: fn(&ImageQuality) -> f32| {
         let mut moments = Moments::default();
-        frames.iter().for_each(|frame| moments.add(f64::from(of(&frame.quality))));
+        for frame in frames {
+            moments.add(f64::from(of(&frame.quality)));
+        }
         moments.mean_and_variance()[1].sqrt()
     };
     let deviations = QualityMeans {

@@ -68,7 +68,9 @@ impl Evidence {
 pub(super) fn precision_maps(matches: &Matches) -> Vec<Option<Vec<f64>>> {
     let classes: Vec<Evidence> = matches.classes.iter().map(Evidence::of).collect();
     let mut together = Evidence::NONE;
-    classes.iter().for_each(|class| together.add(class));
+    for class in &classes {
+        together.add(class);
+    }
     let together = together.map();
     classes.iter().map(|class| together.as_ref().map(|together| shrunk(class, together).to_vec())).collect()
 }

@@ -31,7 +31,8 @@ pub(super) fn curves(context: &Context<'_>, cells: &[ObservedCell]) -> Vec<Respo
         match curves.iter_mut().find(|curve| curve.corruption == name) {
             Some(curve) => curve.points.push(point),
             None => {
-                curves.push(ResponseCurve { corruption: name.to_owned(), points: vec![clean.clone(), point] })
+                curves
+                    .push(ResponseCurve { corruption: name.to_owned(), points: vec![clean.clone(), point] });
             }
         }
     }
