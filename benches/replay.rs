@@ -11,7 +11,7 @@ use std::time::Instant;
 use roadproof::corruption::{CorruptorOptions, Step};
 use roadproof::data::source::{self, SourceFrame, SourceOptions};
 use roadproof::detector::{Detector, ModelManifest, SessionOptions};
-use roadproof::health::{CameraWindow, WindowConfig};
+use roadproof::health::WindowConfig;
 use roadproof::image::DecodeLimits;
 use roadproof::pipeline::{Pipeline, Processed, Treatment};
 use roadproof::replay::{Drawn, FrameRecord, HealthRecord, Injection, Options, Sink, replay};
@@ -24,7 +24,7 @@ impl Sink for Lines {
         Ok(())
     }
 
-    fn health(&mut self, record: &HealthRecord<'_>, _: &CameraWindow) -> std::io::Result<()> {
+    fn health(&mut self, record: &HealthRecord<'_>) -> std::io::Result<()> {
         serde_json::to_writer(&mut self.0, record)?;
         Ok(())
     }
@@ -65,6 +65,7 @@ fn replayed(manifest: &ModelManifest, video: &Path, workers: usize, steps: &[Ste
         thresholds: manifest.thresholds(),
         injection,
         corruptor: CorruptorOptions::default(),
+        profile: None,
         health: WindowConfig::default(),
         read_ahead: 4 * workers,
         is_realtime: false,

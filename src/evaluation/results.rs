@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::monitor::MonitorStudy;
 use crate::corruption::Group;
 
 /// Version of the layout.
@@ -26,6 +27,9 @@ pub struct Study {
     pub settings: Settings,
     /// One for each model, in the order they were given in.
     pub variants: Vec<Variant>,
+    /// How good the monitor is; absent where it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<MonitorStudy>,
 }
 
 /// The labelled images.

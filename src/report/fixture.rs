@@ -271,6 +271,7 @@ pub(super) fn study() -> Study {
             bootstrap: 1000,
         },
         variants: (0..3).map(variant).collect(),
+        monitor: None,
     }
 }
 

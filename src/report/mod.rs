@@ -14,6 +14,7 @@ mod fixture;
 mod heat;
 mod load;
 mod method;
+mod monitor;
 mod number;
 mod page;
 mod palette;

@@ -90,7 +90,8 @@ pub(super) fn words(name: &str) -> String {
     name.replace('_', " ").replace("jpeg", "JPEG")
 }
 
-fn decimals(value: f64, places: usize) -> String {
+/// With so many decimals, and no negative zero.
+pub(super) fn decimals(value: f64, places: usize) -> String {
     let text = format!("{value:.places$}");
     match text.strip_prefix('-') {
         // No negative zero.

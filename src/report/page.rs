@@ -8,6 +8,7 @@ use super::cost::{Cost, cost};
 use super::curves::{Curves, curves};
 use super::heat::{HeatMap, maps};
 use super::method::{Method, method};
+use super::monitor::{Monitor, monitor};
 use super::palette;
 use super::samples::{Samples, samples};
 use super::summary::{Summary, summary};
@@ -32,6 +33,7 @@ struct Page {
     curves: Curves,
     matrices: Vec<Matrix>,
     samples: Vec<Samples>,
+    monitor: Option<Monitor>,
     method: Method,
     light: [palette::Step; palette::STEPS],
     dark: [palette::Step; palette::STEPS],
@@ -62,6 +64,7 @@ pub fn html(study: &Study, folder: &Path) -> Result<String, ReportError> {
         curves: curves(study),
         matrices: matrices(study),
         samples: samples(study, folder),
+        monitor: study.monitor.as_ref().map(monitor),
         method: method(study),
         light: palette::LIGHT,
         dark: palette::DARK,

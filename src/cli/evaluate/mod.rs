@@ -1,3 +1,4 @@
+mod monitor;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ const LEAST_BOOTSTRAP: u32 = 100;
   roadproof evaluate coco128/ -m fp32.toml -m int8.toml --corruptions benchmark --severities 1,3,5 -o study/
   roadproof evaluate val.json -m model.toml --images val/ --class-map classes.toml --corruptions fog,gaussian_noise
   roadproof evaluate drive.mcap -m model.toml --topic /front/image_raw --truth-topic /truth
+  roadproof evaluate coco128/ -m model.toml --monitor profile.json --corruptions benchmark --severities 1,2,3,4
   roadproof evaluate instances.json --detections results.json")]
 pub(crate) struct Args {
     /// Labelled images.
@@ -80,6 +82,16 @@ pub(crate) struct Args {
     /// Score detections of COCO's results format instead of running a model; DATASET is COCO's JSON then.
     #[arg(long, value_name = "JSON", conflicts_with = "models")]
     detections: Option<PathBuf>,
+    /// Profile of the model: measure as well how good the health figures are that compare with it. Corruptions that the
+    /// profile does not know are held out.
+    #[arg(long, value_name = "JSON", conflicts_with = "detections")]
+    monitor: Option<PathBuf>,
+    /// With --monitor: windows drawn from each condition, of 30, 100 and 300 frames each.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    monitor_draws: usize,
+    /// With --monitor: simulated hours of clean frames in which false alarms are counted; 0 leaves alarms out.
+    #[arg(long, value_name = "H", default_value_t = 24.0)]
+    monitor_hours: f64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -132,7 +144,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         session,
         cache: Some(args.output.join("cache")),
     };
-    let study = with_progress(|progress| study::run(&plan, progress))??;
+    let profile = args.monitor.as_deref().map(|path| monitor::profile(args, path)).transpose()?;
+    let mut study = with_progress(|progress| study::run(&plan, progress))??;
+    study.monitor = profile.map(|profile| monitor::run(args, &plan, &profile)).transpose()?;
     std::fs::create_dir_all(&args.output)
         .with_context(|| format!("cannot make the folder {}", args.output.display()))?;
     let report = args.output.join("report.json");
@@ -144,6 +158,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         print!("{text}");
     } else {
         print!("{}", table::summary(&study));
+        if let Some(monitor) = &study.monitor {
+            print!("{}", monitor::table(monitor));
+        }
         eprintln!("{} holds everything", report.display());
     }
     Ok(ExitCode::SUCCESS)

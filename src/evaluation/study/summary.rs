@@ -116,6 +116,7 @@ pub(super) fn summarise(
             bootstrap: plan.bootstrap,
         },
         variants: variants.collect(),
+        monitor: None,
     }
 }
 
