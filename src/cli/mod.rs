@@ -8,6 +8,7 @@ mod evaluate;
 mod model;
 #[cfg(feature = "ros")]
 mod node;
+mod profile;
 mod replay;
 mod report;
 
@@ -35,6 +36,8 @@ enum Command {
     Corrupt(corrupt::Args),
     /// Measure accuracy on a labelled dataset, under corruptions, and compare models.
     Evaluate(evaluate::Args),
+    /// Make a model's baseline for the health figures.
+    Profile(profile::Args),
     /// Make a smaller, faster variant of a model.
     Compress(compress::Args),
     /// Run the pipeline on a recording.
@@ -104,6 +107,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Evaluate(args) => {
             log_to_stderr();
             evaluate::run(&args)
+        }
+        Command::Profile(args) => {
+            log_to_stderr();
+            profile::run(&args)
         }
         Command::Compress(args) => {
             log_to_stderr();

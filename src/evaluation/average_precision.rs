@@ -32,6 +32,15 @@ impl Matches {
         self.classes.iter().map(of_class).collect()
     }
 
+    /// AP of each class, mean over IoU thresholds as in [`accuracy`]; `None` without instances.
+    #[must_use]
+    pub fn class_ap(&self) -> Vec<Option<f64>> {
+        self.classes
+            .iter()
+            .map(|class| average_precisions(class).and_then(|averages| mean(&averages)))
+            .collect()
+    }
+
     /// Precision over recall at an IoU of 0.5: the mean over classes with instances.
     #[must_use]
     pub fn pr_curve(&self) -> Vec<PrPoint> {

@@ -16,7 +16,7 @@ pub type ScoreHistogram = [u32; SCORE_BINS];
 ///
 /// An `f32` times 100 is exact in `f64` (24 + 7 bits), so the bin is that of the score as given, with no
 /// rounding at the edges.
-pub(super) fn bin_of(score: f32) -> Option<usize> {
+pub(crate) fn bin_of(score: f32) -> Option<usize> {
     (0.0..=1.0)
         .contains(&score)
         .then(|| ((f64::from(score) * SCORE_BINS as f64) as usize).min(SCORE_BINS - 1))

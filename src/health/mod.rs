@@ -30,10 +30,13 @@ mod tracker;
 mod window;
 
 pub use config::{HealthError, MAX_WINDOW_BYTES, MAX_WINDOW_S, MIN_WINDOW_S, WindowConfig};
+pub(crate) use histogram::bin_of;
 pub use histogram::{SCORE_BINS, SUMMARY_BINS, ScoreHistogram};
 pub use monitor::CameraMonitor;
 pub use observation::Observation;
-pub use probe::{ProbeMargin, ProbeRetention, ProbeWindow, WorstProbe, profiled_retention};
+pub use probe::{
+    ProbeMargin, ProbeRetention, ProbeWindow, WorstProbe, found_again, profiled_retention,
+};
 pub use profile::{Profile, ProfileError};
 pub use quality::{ImageQuality, ImageState, QualityMeans, QualityMeter, QualityWindow};
 pub use reason::Reason;

@@ -175,7 +175,7 @@ fn open(args: &Args) -> anyhow::Result<Dataset> {
     Ok(Dataset::open_bag(&args.dataset, args.topic.as_deref(), &labels, &args.output.join("frames"))?)
 }
 
-fn list_unmapped(images: &StudyImages) {
+pub(super) fn list_unmapped(images: &StudyImages) {
     let unmapped = images.unmapped.iter().filter(|class| class.instances > 0);
     let list: Vec<String> = unmapped.map(|class| format!("{} ({})", class.name, class.instances)).collect();
     if !list.is_empty() {
@@ -187,7 +187,7 @@ fn list_unmapped(images: &StudyImages) {
 }
 
 /// Corruptions by name, by group, or the published fifteen.
-fn corruptions(names: &[String]) -> anyhow::Result<Vec<Corruption>> {
+pub(super) fn corruptions(names: &[String]) -> anyhow::Result<Vec<Corruption>> {
     let mut chosen: Vec<Corruption> = Vec::new();
     for name in names {
         // Corruptions of the stream make no sense on single images.
@@ -208,7 +208,7 @@ fn corruptions(names: &[String]) -> anyhow::Result<Vec<Corruption>> {
     Ok(chosen)
 }
 
-fn severities(values: &[f64]) -> anyhow::Result<Vec<Severity>> {
+pub(super) fn severities(values: &[f64]) -> anyhow::Result<Vec<Severity>> {
     let mut chosen = Vec::new();
     for value in values {
         let severity = Severity::new(*value)?;
@@ -224,7 +224,7 @@ fn severities(values: &[f64]) -> anyhow::Result<Vec<Severity>> {
     Ok(chosen)
 }
 
-fn with_progress<T>(run: impl FnOnce(&(dyn Fn(Progress) + Sync)) -> T) -> anyhow::Result<T> {
+pub(super) fn with_progress<T>(run: impl FnOnce(&(dyn Fn(Progress) + Sync)) -> T) -> anyhow::Result<T> {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} runs, {eta} left: {msg}")?;
     let bar = ProgressBar::new(0).with_style(style);
     let known = Mutex::new(());

@@ -79,6 +79,16 @@ impl Label {
 }
 
 impl Dataset {
+    /// Whether there are labels at `path`, as [`Dataset::open`] would look for them; whether they are right is not asked.
+    #[must_use]
+    pub fn is_at(path: &Path) -> bool {
+        if path.is_dir() {
+            path.join("label_2").is_dir() || path.join("labels").is_dir()
+        } else {
+            suffix(path) == "json"
+        }
+    }
+
     /// Reads the labels at `path`: a folder (YOLO, KITTI) or a JSON file (COCO, BDD100K), recognised by what it holds.
     ///
     /// `images` is the folder of the images where it does not follow from `path`: beside a JSON file they are looked for in its own

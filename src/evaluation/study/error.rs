@@ -39,6 +39,16 @@ pub enum StudyError {
         /// What was wrong with the first of them, behind a colon.
         first: String,
     },
+    /// There is nothing to compare with.
+    #[error(
+        "{name}: expected something to compare with, found neither labels nor a detection of at least {score} in any clean frame; take frames that show what the model knows"
+    )]
+    NothingPublished {
+        /// The dataset or recording.
+        name: String,
+        /// The publishing threshold.
+        score: f32,
+    },
     /// A recording does not give the same frames each time.
     #[error("{path}: gave {expected} frames at first and {found} under {condition}; has it changed meanwhile?", path = path.display())]
     Changed {

@@ -139,3 +139,24 @@ impl ProbeWindow {
             .min_by(|a, b| a.retention.total_cmp(&b.retention))
     }
 }
+
+/// Tells `each` of every `clean` detection, by its class, whether it is found again among the `corrupted` ones, in their order; each
+/// of these stands for one. `taken` is a buffer that is kept from call to call.
+pub fn found_again(
+    clean: &[Detection],
+    corrupted: &[Detection],
+    taken: &mut Vec<bool>,
+    mut each: impl FnMut(u32, bool),
+) {
+    taken.clear();
+    taken.resize(corrupted.len(), false);
+    for reference in clean {
+        let same = |(other, taken): &(&Detection, &mut bool)| {
+            other.class_id == reference.class_id
+                && !**taken
+                && other.bbox.iou(&reference.bbox) >= SAME_OBJECT_IOU
+        };
+        let found = corrupted.iter().zip(taken.iter_mut()).find(same);
+        each(reference.class_id, found.map(|(_, taken)| *taken = true).is_some());
+    }
+}
