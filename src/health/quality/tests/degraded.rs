@@ -1,6 +1,6 @@
 //! Figures against the project's own corruptions, on pictures made here.
 
-use super::super::{ImageQuality, QualityMeter};
+use super::super::{ImageQuality, ImageState, QualityMeter, QualityWindow};
 use crate::corruption::{Corruptor, CorruptorOptions, FrameKey, Picture, Step};
 
 /// A road under a sky: slopes, edges of every direction, and a rough surface.
@@ -117,6 +117,46 @@ fn texture_adds_little_to_noise_and_noise_little_to_sharpness() {
         let sharpness = under(&picture, step).sharpness;
         assert!((sharpness / clean - 1.0).abs() < 0.2, "{step}: {sharpness}, clean {clean}");
     }
+}
+
+#[test]
+fn a_covered_lens_is_obstructed_whatever_the_gain() {
+    // Light that leaks in at one side.
+    let shade = |x: u32, y: u32| (40 + x / 16 + y / 32) as u8;
+    let pixels = (0..300).flat_map(|y| (0..520).flat_map(move |x| [shade(x, y); 3])).collect();
+    let cover = Picture::from_rgb(520, 300, pixels).unwrap();
+    for step in
+        ["fog:0", "gaussian_noise:0.1", "gaussian_noise:0.25", "gaussian_noise:0.5", "jpeg_compression:1"]
+    {
+        let quality = under(&cover, step);
+        assert!(quality.is_obstructed(), "{step}: {quality:?}");
+    }
+}
+
+/// The engine's own frozen and black streams, and the stream before them.
+#[test]
+fn streams_that_freeze_and_go_black_are_noticed() {
+    let states = |step: &str| {
+        let steps = [step.parse::<Step>().unwrap()];
+        let mut corruptor = Corruptor::new(CorruptorOptions::default());
+        let (mut meter, mut window) = (QualityMeter::new(), QualityWindow::new(10));
+        let mut seen = Vec::new();
+        let clean = scene(160, 120);
+        for index in 0..60 {
+            let mut picture = clean.clone();
+            // Something moves.
+            picture.data_mut()[..480 * 20].fill(index as u8 * 3);
+            let stamp_ns = index as i64 * 100_000_000;
+            let key = FrameKey { camera: 0, index, stamp_ns };
+            let _ = corruptor.corrupt(&mut picture, &steps, key).unwrap();
+            window.record(stamp_ns, &meter.measure(&picture.view().unwrap()));
+            seen.push(window.state());
+        }
+        seen
+    };
+    assert!(states("frame_freeze:0").iter().all(|state| *state == ImageState::Normal));
+    assert!(states("frame_freeze:5").contains(&ImageState::Frozen));
+    assert!(states("black_frame:5").contains(&ImageState::Black));
 }
 
 #[test]
