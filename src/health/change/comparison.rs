@@ -73,6 +73,7 @@ struct Moments {
 }
 
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are a handful, in tests only")]
 enum Contender {
     /// Page, "Continuous inspection schemes", 1954: falls of a standard deviation.
     Cusum {

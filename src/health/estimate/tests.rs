@@ -34,7 +34,10 @@ fn a_quadratic_is_found_again() {
 #[test]
 fn what_is_outside_counts_as_its_border_and_widens_the_interval() {
     let fitted = Regression {
-        intervals: vec![SizeInterval { frames: 30.0, half_width: 0.1 }, SizeInterval { frames: 300.0, half_width: 0.05 }],
+        intervals: vec![
+            SizeInterval { frames: 30.0, half_width: 0.1 },
+            SizeInterval { frames: 300.0, half_width: 0.05 },
+        ],
         ..fitted()
     };
     let (border, far) = (fitted.predict(&[0.95, 0.0, 7.0]), fitted.predict(&[9.0, 0.0, 7.0]));

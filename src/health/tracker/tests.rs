@@ -42,7 +42,7 @@ fn moving_objects_are_found_again_at_any_frame_rate() {
         });
         for class_id in [0, 1] {
             let counts = tracker.counts(class_id);
-            assert!(counts.expected as f64 >= 2.0 * rate_hz - 6.0, "{rate_hz}: {counts:?}");
+            assert!(f64::from(counts.expected) >= 2.0 * rate_hz - 6.0, "{rate_hz}: {counts:?}");
             assert_eq!(counts.expected, counts.found, "{rate_hz}");
         }
         assert_eq!(tracker.counts(2), TrackCounts::default());

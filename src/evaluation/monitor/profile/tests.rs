@@ -182,8 +182,8 @@ fn platt_scaling_recovers_the_sigmoid_that_made_the_data() {
     let rows: Vec<_> =
         (10..90).map(|bin| (bin, 100_000, (probability(bin) * 100_000.0).round() as u32)).collect();
     let map = platt(&evidence(&rows));
-    for bin in 0..SCORE_BINS {
-        assert!((map[bin] - probability(bin)).abs() < 1e-4, "bin {bin}: {} {}", map[bin], probability(bin));
+    for (bin, &found) in map.iter().enumerate() {
+        assert!((found - probability(bin)).abs() < 1e-4, "bin {bin}: {found} {}", probability(bin));
     }
 }
 
