@@ -99,7 +99,7 @@ fn row(row: &MonitorRow) -> Row {
         group: row.group.map_or("all", |group| group.name()),
         frames: row.frames,
         cells: cells.collect(),
-        coverage: coverage.map_or(NONE.to_owned(), |share| points(share)),
+        coverage: coverage.map_or(NONE.to_owned(), points),
     }
 }
 
