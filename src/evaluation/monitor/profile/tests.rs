@@ -99,13 +99,15 @@ fn clean_frames_give_rates_shares_and_what_occurs_together() {
     assert!((car.score_sum_per_frame[1] - 0.125).abs() < 1e-6);
     assert_eq!((car.frames_share, dog.frames_share), (1.0, 0.0));
     assert_eq!(car.score_histogram.iter().sum::<u32>(), 3);
-    assert_eq!(car.score_histogram[90], 1);
+    // In single precision 0.9 is a little less.
+    assert_eq!(car.score_histogram[89], 1);
     assert_eq!(car.co_occurrence, [1.0, 0.0, 0.0]);
     assert_eq!(tram.co_occurrence, [0.0; 3]);
     assert_eq!((car.instances, dog.instances, tram.instances), (2, 1, 0));
     // A wrong detection below the right ones costs nothing.
-    assert_eq!((car.ap, dog.ap, tram.ap), (Some(1.0), Some(1.0), None));
-    assert_eq!(profile.camera.map, Some(1.0));
+    let is_one = |ap: Option<f64>| ap.is_some_and(|ap| (ap - 1.0).abs() < 1e-12);
+    assert!(is_one(car.ap) && is_one(dog.ap) && tram.ap.is_none());
+    assert!(is_one(profile.camera.map));
     assert_eq!(car.precision_by_score, None, "four detections calibrate nothing");
     assert_eq!((profile.camera.quality.noise, profile.camera.quality_deviation.noise), (2.0, 2.0_f64.sqrt()));
     // Frames count by their boxes: one and three of them.
@@ -208,7 +210,7 @@ fn the_share_of_scores_above_the_atc_threshold_is_the_precision() {
     let mut truths = Vec::new();
     for i in 0..40_u8 {
         // Right are the first 10, whatever their scores.
-        let score = 0.2 + 0.01 * f32::from(i * 7 % 40);
+        let score = 0.2 + 0.01 * (u32::from(i) * 7 % 40) as f32;
         frames.push(frame(vec![detection(0, 0.0, score)], 1.0));
         truths.push(if i < 10 { vec![truth(0, 0.0)] } else { vec![truth(0, 500.0)] });
     }
