@@ -2,6 +2,8 @@
 //!
 //! A program of its own, for its counting allocator.
 
+#![allow(clippy::expect_used, reason = "what is put together here is known to be good")]
+
 #[path = "common/counting.rs"]
 mod counting;
 

@@ -41,7 +41,7 @@ fn scene(frame: u32) -> Vec<Detection> {
         score,
     };
     let mut scene = vec![at(0, 200.0, score(0)), at(0, 400.0, score(1))];
-    if frame % 5 == 0 {
+    if frame.is_multiple_of(5) {
         scene.push(at(1, 600.0, 0.3 + score(2) * 0.5));
     }
     scene
@@ -237,7 +237,7 @@ fn without_a_profile_support_decides() {
     );
     assert!(matches!(report.classes[2].status, HealthStatus::InsufficientData { .. }));
     assert!(report.classes[0].score_psi.is_nan() && report.estimated_map.value.is_nan());
-    play(&mut monitor, 30, 30, |d| d.clear(), nothing);
+    play(&mut monitor, 30, 30, Vec::clear, nothing);
     assert!(matches!(monitor.report().status, HealthStatus::InsufficientData { .. }));
 }
 
