@@ -128,13 +128,29 @@ printf '\nAccuracy and robustness on 40 labelled collages (synthetic, so no meas
     --corruptions gaussian_noise,defocus_blur,fog,jpeg_compression --severities 1,3,5
 "$binary" report "$output/study/report.json" -o "$output/report.html"
 
+printf '\nHealth: a profile from these collages, then a stream of them in which fog comes up and lifts ...\n'
+"$binary" profile "$output/collages" --model models/nanodet-g.toml -o "$output/profile.json" \
+    --corruptions fog,gaussian_noise --severities 1,3,5 --rate 8 --window 10
+mkdir -p -- "$output/stream"
+frame=0
+for _ in {1..30}; do
+    for picture in "$output"/collages/images/*; do
+        ln -- "$picture" "$output/stream/$(printf '%05d' "$frame").${picture##*.}"
+        frame=$((frame + 1))
+    done
+done
+"$binary" replay "$output/stream" --model models/nanodet-g.toml --profile "$output/profile.json" --rate 8 --window 10 \
+    --campaign config/campaigns/fog-ramp.toml -o "$output/health"
+"$binary" report "$output/health/health.jsonl" -o "$output/health.html"
+
 cat <<EOF
 
 Annotated frames
   $output/contact_sheet.png
   $output/front.mp4, $output/rear.mp4
   $output/summary.json (all figures)
-Report, for a browser
-  $output/report.html
+For a browser
+  $output/report.html (accuracy and robustness)
+  $output/health.html (health over time: does it follow the fog?)
 EOF
 [ "$status" -eq 0 ] || fail "the run was not as it should be; see above, and $logs/"
