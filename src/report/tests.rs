@@ -158,3 +158,61 @@ fn the_fixture_of_the_other_tests_is_this_one() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report/study.json");
     assert_eq!(load(&path).unwrap(), fixture::study(), "see fixture::write_the_fixture");
 }
+
+/// A monitor's study with one of everything.
+fn monitored() -> crate::evaluation::Study {
+    let error = |name: &str, mae: f64, coverage: Option<f64>| serde_json::json!({"name": name, "mae": mae, "bias": -0.01, "rank_correlation": 0.9, "coverage": coverage});
+    let estimators = [
+        error("roadproof", 0.023, Some(0.95)),
+        error("mean_confidence", 0.031, None),
+        error("oracle", 0.01, None),
+    ];
+    let row = |group: serde_json::Value| serde_json::json!({"is_held_out": true, "group": group, "frames": 100, "count": 20, "estimators": estimators});
+    let monitor = serde_json::json!({
+        "profile": {"sha256": "ab", "source": "a<b", "frames": 64, "corruptions": ["fog"]},
+        "dataset": "halves", "frames": 64, "draws": 20, "seed": 0,
+        "map": [row(serde_json::Value::Null), row("blur".into())],
+        "classes": [row(serde_json::Value::Null)],
+        "by_class": [{"name": "bus", "count": 3, "ap": 0.4, "error": error("roadproof", 0.1, Some(1.0))}],
+        "conditions": [{"corruption": "zoom_blur", "severity": 2.0, "is_held_out": true, "frames": 100, "truth": 0.2,
+            "truth_deviation": 0.01, "estimate": 0.22, "interval": [0.1, 0.3], "seems": "motion_blur", "seems_share": 0.8,
+            "seems_severity": 2.2}],
+        "roc": [{"frames": 100, "area": 0.99, "points": [{"threshold": 0.8, "true_rate": 0.9, "false_rate": 0.1}]}],
+        "alarms": {"frame_rate_hz": 10.0, "window_s": 30, "clean_hours": 24.0, "false_alarms": 1,
+            "false_alarms_per_10h": 0.42, "allowed_per_10h": 1.0, "alarmed_share": 0.001,
+            "steps": [{"corruption": "fog", "severity": 3.0, "lost": 0.3, "streams": 5, "detected": 4,
+                "median_delay_frames": null}],
+            "ramp": {"corruption": "fog", "length_s": 600.0, "severity": 1.2, "recall_lost": 0.14},
+            "vanishing": [{"class": "bus", "rate_hz": 3.0, "delay_s": null}]}
+    });
+    let mut study = fixture::study();
+    study.monitor = Some(serde_json::from_value(monitor).unwrap());
+    study
+}
+
+#[test]
+fn a_monitors_study_is_described_by_the_schema_and_shown() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../docs/report.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let value = serde_json::to_value(monitored()).unwrap();
+    let problems: Vec<_> =
+        validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(problems.is_empty(), "{problems:#?}");
+    let mut extra = value;
+    extra["monitor"]["alarms"]["more"] = 3.into();
+    assert!(!validator.is_valid(&extra));
+
+    let page = html(&monitored(), Path::new("")).unwrap();
+    for shown in [
+        "<b>2.3</b>",
+        "a&#60;b",
+        "bus vanishes (3.0 detections a second): not noticed",
+        "looks like motion_blur",
+    ] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    assert!(!page.contains("<b>1.0</b>"), "the oracle is nobody's rival");
+    let without = html(&fixture::study(), Path::new("")).unwrap();
+    assert!(!without.contains("id=\"monitor\""));
+}

@@ -181,7 +181,7 @@ fn camera(name: &str, lines: &[&Line]) -> Camera {
     }
 }
 
-/// Classes, those with the worst status first, then by detections.
+/// Classes that were judged at least once, those with the worst status first, then by detections.
 fn ranked<'a>(lines: &[&'a Line]) -> Vec<&'a str> {
     let mut classes: BTreeMap<&str, (Status, u64)> = BTreeMap::new();
     for class in lines.iter().flat_map(|line| &line.classes) {
@@ -191,7 +191,9 @@ fn ranked<'a>(lines: &[&'a Line]) -> Vec<&'a str> {
     }
     let mut ranked: Vec<_> = classes.into_iter().collect();
     ranked.sort_by(|(_, a), (_, b)| b.cmp(a));
-    ranked.into_iter().map(|(name, _)| name).collect()
+    // Of which nothing was ever said have no lane.
+    let is_judged = |(_, (status, _)): &(&str, (Status, u64))| *status > Status::InsufficientData;
+    ranked.into_iter().filter(is_judged).map(|(name, _)| name).collect()
 }
 
 fn summary(lines: &[&Line]) -> String {
