@@ -225,6 +225,7 @@ impl Configured {
             totals.processed += counters.processed;
             statuses.push(self.input_status(camera, shared, now, counters));
             statuses.extend(self.report_health(camera, shared, now, now_ns, counters));
+            statuses.extend(self.robustness_status(camera, shared));
             let rejected_all = self.reported.get(camera).is_some_and(|before| {
                 counters.rejected > before.rejected && counters.processed == before.processed
             });
@@ -288,6 +289,17 @@ impl Configured {
             tracing::warn!("health could not be published: {error}");
         }
         Some(status)
+    }
+
+    /// What shadow copies found again; `None` where there are none.
+    fn robustness_status(&self, camera: usize, shared: &Shared) -> Option<Status> {
+        let probed = &self.live.config.corruption.shadow;
+        let (input, state) = (self.inputs.get(camera)?, shared.camera(camera)?);
+        let profile = self.profile.as_deref();
+        let of = |probes| {
+            diagnostics::robustness(&input.config.name, probes, probed, profile, &self.info.class_names)
+        };
+        (!probed.is_empty()).then(|| of(&state.probes))
     }
 
     /// What is injected now, and what shadow copies cost.

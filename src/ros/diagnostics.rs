@@ -5,8 +5,11 @@ use std::fmt::Display;
 
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
+use crate::corruption::Step;
 use crate::detector::ModelInfo;
-use crate::health::{self, CameraReport, ClassReport, Estimated, HealthStatus, Rules};
+use crate::health::{
+    self, CameraReport, ClassReport, Estimated, HealthStatus, ProbeRetention, ProbeWindow, Profile, Rules,
+};
 use crate::pipeline::{FrameCounters, Stage, StageLatencies};
 
 use super::messages;
@@ -165,6 +168,42 @@ pub(crate) fn health(camera: &str, report: &CameraReport, class_names: &[String]
                     class.reason, class.published, class.score_p10, class.score_p50, class.score_p90
                 ),
             );
+        }
+    }
+    status
+}
+
+/// What shadow copies of a camera's frames found again, by corruption and class, beside the profile where there is one.
+pub(crate) fn robustness(
+    camera: &str,
+    probes: &ProbeWindow,
+    probed: &[Step],
+    profile: Option<&Profile>,
+    class_names: &[String],
+) -> Status {
+    let mut status = Status::new(&format!("robustness {camera}"));
+    status.report(Level::Ok, "shadow copies");
+    for (index, step) in probed.iter().enumerate() {
+        let name = step.corruption.name();
+        let curve = profile.and_then(|profile| profile.curves.iter().find(|curve| curve.corruption == name));
+        for (class_id, class_name) in (0_u32..).zip(class_names) {
+            let enough = |found: &ProbeRetention| found.support >= messages::MIN_PROBE_SUPPORT;
+            let Some(found) = probes.retention(index, class_id).filter(enough) else { continue };
+            let (share, support, drop) = (found.retention(), found.support, found.score_drop);
+            let mut text = format!("{share:.2} of {support} found again, scores {drop:.2} lower");
+            let margin = curve.and_then(|curve| probes.margin(index, class_id, curve, step.severity.value()));
+            if let Some(margin) = margin {
+                let Estimated { value, low, high } = margin.margin;
+                let profiled = margin.profiled;
+                text += &format!("; profile {profiled:.2}, margin {value:+.2} ({low:+.2} … {high:+.2})");
+                if margin.is_below_profile() {
+                    let what = format!(
+                        "{class_name} under {step}: {share:.2} found again, {profiled:.2} in the profile"
+                    );
+                    status.report(Level::Warn, what);
+                }
+            }
+            status.value(&format!("{step}.{class_name}"), text);
         }
     }
     status

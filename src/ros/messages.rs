@@ -15,7 +15,7 @@ use crate::pipeline::FrameCounters;
 use super::injection::describe;
 
 /// Clean detections of a class from which a probe's retention is reported.
-const MIN_PROBE_SUPPORT: u32 = 10;
+pub(crate) const MIN_PROBE_SUPPORT: u32 = 10;
 
 /// A point in time as a message; times before 1970 or after 2106 do not fit and are clamped.
 pub(crate) fn time(ns: i64) -> Time {

@@ -168,6 +168,9 @@ def test_shadow_copies_watch_robustness_and_leave_the_published_alone(front: Cam
         status = values(rig.wait_status("injection"))
         assert int(status["shadow_copies"]) >= 10
         assert float(status["shadow_share"]) <= 0.5
+        robustness = values(rig.wait_status("robustness front"))
+        assert robustness["contrast:5.dog"].startswith("0.00 of "), robustness
+        assert "profile" not in robustness["contrast:5.dog"], "there is none"
     finally:
         disarm(front)
         peer.set("shadow.max_share", None)
