@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from conftest import RigFactory
 from harness.peer import NODE
 from harness.pictures import blank, photograph, raw_image
-from harness.rig import STALE, Camera, Rig, cameras, level, values
+from harness.rig import ERROR, STALE, Camera, Rig, cameras, level, values
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,15 @@ def classes(health: CameraHealth) -> dict[str, ClassHealth]:
 
 def test_health_counts_what_was_published(front: Camera) -> None:
     rig, inbox = front.rig, front.health()
-    message = raw_image(photograph("dog.jpg"), frame_id="bumper")
-    found = [front.detect(message) for _ in range(6)]
+    # The blank frames of connecting are no picture to health, and the same frame again and again is a frozen camera.
+    rig.peer.spin(2.5)
+    found = []
+    for index in range(6):
+        picture = photograph("dog.jpg").copy()
+        picture[:32, :32] = 20 * index
+        found.append(front.detect(raw_image(picture, frame_id="bumper")))
     health = rig.peer.wait_until(lambda: last_with(inbox, "dog", 6), "health of six frames")
+    assert health.image_state == CameraHealth.IMAGE_NORMAL
     assert health.header.frame_id == "bumper"
     assert (health.camera, health.model_name) == ("front", "nanodet-g")
     assert len(health.model_sha256) == 64
@@ -46,7 +52,7 @@ def test_health_counts_what_was_published(front: Camera) -> None:
         assert entry.detections >= entry.published
         assert sum(entry.score_histogram) == entry.detections
         assert 0.1 <= entry.score_p10 <= entry.score_p50 <= entry.score_p90 <= 1.0
-        assert math.isnan(entry.expected_precision), "nothing is compared with a profile yet"
+        assert math.isnan(entry.expected_precision), "there is no profile to compare with"
     dog = classes(health)["dog"]
     assert dog.score_p90 == pytest.approx(next(f.score for f in found[0] if f.label == "dog"), abs=0.02)
     rare = classes(health)["zebra"]
@@ -95,13 +101,27 @@ def test_diagnostics_have_the_documented_statuses_and_keys(front: Camera) -> Non
             *("topic", "transport", "qos", "publishers", "rate_hz", "silence_s", "age_ms", "stamp_jumps"),
             *("received", "processed", "overwritten", "stale", "rejected", "pending", "last_rejection"),
         },
-        "health front": {"frames", "detections", "published", "supported_classes", "time_jumps"},
+        "health front": {
+            *("frames", "detections", "published", "supported_classes", "time_jumps"),
+            *("estimated_map", "estimated_corruption"),
+        },
         "model": {"name", "sha256", "decoder", "input_width_px", "input_height_px", "classes", "onnxruntime"},
         "inference": {
             *("provider", "frames_processed"),
             *(
                 f"{stage}_{figure}_ms"
-                for stage in ("wait", "convert", "preprocess", "inference", "postprocess", "publish", "total", "age")
+                for stage in (
+                    "wait",
+                    "convert",
+                    "preprocess",
+                    "inference",
+                    "postprocess",
+                    "quality",
+                    "publish",
+                    "health",
+                    "total",
+                    "age",
+                )
                 for figure in ("p50", "p99")
             ),
         },
@@ -176,3 +196,29 @@ def test_simulated_time_may_jump_back(rig: RigFactory) -> None:
     run_until(500.0, lambda: len(inbox) > count)
     status = node.wait_status("input front", lambda s: values(s)["stamp_jumps"] == "1", "the jump is counted")
     assert int(values(status)["stale"]) <= 2
+
+
+def test_a_frozen_camera_is_an_error_that_passes(front: Camera) -> None:
+    """Also without a profile: a picture that never changes is no picture of the road."""
+    rig, inbox = front.rig, front.health()
+    message = raw_image(photograph("dog.jpg"))
+
+    def state(wanted: int, fresh: bool) -> bool:
+        if fresh:
+            picture = photograph("dog.jpg").copy()
+            picture[:32, :32] = front.sent % 250
+            front.process(raw_image(picture))
+        else:
+            front.process(message)
+        return bool(inbox) and inbox[-1].image_state == wanted
+
+    rig.peer.wait_until(lambda: state(CameraHealth.IMAGE_FROZEN, fresh=False), "frozen")
+    assert inbox[-1].status == CameraHealth.ERROR and "frozen" in inbox[-1].reason
+
+    def told() -> bool:
+        front.process(message)
+        status = rig.status("health front")
+        return status is not None and level(status) == ERROR and "frozen" in status.message
+
+    rig.peer.wait_until(told, "the diagnostics say so")
+    rig.peer.wait_until(lambda: state(CameraHealth.IMAGE_NORMAL, fresh=True), "a picture again")

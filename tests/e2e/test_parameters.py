@@ -43,7 +43,8 @@ def test_list_parameters_honours_prefixes_and_depth(front: Camera) -> None:
     def names(**request: object) -> list[str]:
         return front.rig.peer.call(ListParameters, "list_parameters", ListParameters.Request(**request)).result.names
 
-    assert set(names(prefixes=["health"])) == {"health.window_s", "health.min_support"}
+    own = {"health.window_s", "health.min_support", "health.profile", "health.rules"}
+    assert set(names(prefixes=["health"])) == own
     assert all("." not in name for name in names(depth=1))
 
 
