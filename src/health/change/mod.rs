@@ -91,7 +91,7 @@ impl ChangeBaseline {
         evidence / self.absence(frame_rate_hz, 1.0)
     }
 
-    fn signals(&self) -> [Option<SignalBaseline>; SIGNALS] {
+    pub(in crate::health) fn signals(&self) -> [Option<SignalBaseline>; SIGNALS] {
         [self.presence, self.score_sum, self.score_mean]
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::corruption::{Corruption, Severity};
+use crate::health::change::ChangeBaseline;
 use crate::health::quality::QualityMeans;
 use crate::health::{MAX_WINDOW_S, MIN_WINDOW_S, SCORE_BINS};
 
@@ -39,6 +40,7 @@ impl Profile {
                 &format!("'{}' again", curve.corruption),
             )?;
         }
+        self.estimator.as_ref().map_or(Ok(()), |estimator| estimator.check(self.classes.len()))?;
         self.alarms.check()
     }
 }
@@ -88,7 +90,14 @@ impl ClassAlarms {
         within(&format!("{at}.change"), self.change, &(f64::MIN..=f64::MAX))?;
         within(&format!("{at}.psi"), self.psi, &NOT_NEGATIVE)?;
         within(&format!("{at}.wasserstein"), self.wasserstein, &NOT_NEGATIVE)?;
-        optional(&format!("{at}.track_match_rate"), self.track_match_rate, &SHARE)
+        optional(&format!("{at}.track_match_rate"), self.track_match_rate, &SHARE)?;
+        for signal in self.baseline.iter().flat_map(ChangeBaseline::signals).flatten() {
+            let is_positive = f64::MIN_POSITIVE..=f64::MAX;
+            within(&format!("{at}.baseline: cap"), signal.cap, &is_positive)?;
+            // At 1 a bet would divide by zero.
+            within(&format!("{at}.baseline: floor"), signal.floor, &(1e-3..=0.995))?;
+        }
+        Ok(())
     }
 }
 

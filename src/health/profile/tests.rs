@@ -337,3 +337,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn bets_that_divide_by_zero_and_estimators_of_other_features_are_refused() {
+    let signal = serde_json::json!({"cap": 1.0, "floor": 1.0, "block_s": 0});
+    let baseline = serde_json::json!({"presence": signal, "score_sum": null, "score_mean": null});
+    let error = changed("/classes/0/alarms/baseline", baseline);
+    assert!(error.contains("classes[0].alarms.baseline: floor"), "{error}");
+
+    let regression = serde_json::json!({"means": [], "deviations": [], "lows": [], "highs": [], "weights": [],
+        "intervals": [], "left_out_error": 0.0});
+    let classes = serde_json::json!({"response": [1.0], "evidence": [0.0, 0.0, 0.0], "intervals": [],
+        "left_out_error": 0.0});
+    let estimator = serde_json::json!({"detections": regression, "with_image": null, "classes": classes,
+        "comparisons": []});
+    let error = changed("/estimator", estimator);
+    assert!(error.contains("estimator.detections"), "{error}");
+}

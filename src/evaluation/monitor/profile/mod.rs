@@ -11,6 +11,7 @@ use crate::detector::{Detection, Thresholds};
 use crate::evaluation::average_precision::mean_of;
 use crate::evaluation::study::StudyError;
 use crate::evaluation::{Found, Labelled, Matches, Rect, Truth};
+use crate::health::Tracker;
 use crate::health::change::{CleanFrames, calibrate};
 use crate::health::profile::{
     AlarmSettings, CameraProfile, ClassAlarms, PROFILE_VERSION, Profile, ProfileSource, ProfiledModel,
@@ -66,6 +67,10 @@ pub fn make_profile(observation: &Observation, options: &ProfileOptions) -> Resu
     for (class, alarms) in classes.iter_mut().zip(class_alarms(clean, options, thresholds, count)) {
         class.alarms = alarms;
     }
+    if options.is_stream {
+        let rates = track_match_rates(clean, options, thresholds, count);
+        classes.iter_mut().zip(rates).for_each(|(class, rate)| class.track_match_rate = rate);
+    }
     let (quality, quality_deviation) = baseline::quality(&clean.frames);
     let context = curves::Context { reference: &reference, clean, thresholds, classes: count };
     let mut profile = Profile {
@@ -111,6 +116,24 @@ fn class_alarms(
         is_stream: options.is_stream,
     };
     calibrate(&clean, class_count, &options.alarms, SEED)
+}
+
+/// Share of tracked objects found again in the next frame, of each class of a stream; `None` where none was tracked.
+fn track_match_rates(
+    clean: &ObservedCell,
+    options: &ProfileOptions,
+    thresholds: &Thresholds,
+    class_count: usize,
+) -> Vec<Option<f64>> {
+    let frames: Vec<Vec<Detection>> = clean.frames.iter().map(|frame| frame.detections.clone()).collect();
+    let interval_ns = 1e9 / options.alarms.frame_rate_hz.max(0.001);
+    let seconds = ((frames.len() as f64 * interval_ns / 1e9).ceil() as u32).max(1);
+    let (mut tracker, size) = (Tracker::new(class_count, seconds.saturating_add(1)), extent(&frames));
+    for (index, detections) in frames.iter().enumerate() {
+        tracker.record_frame((index as f64 * interval_ns) as i64, detections, thresholds, size);
+    }
+    let rate = |class_id: u32| Some(tracker.counts(class_id).rate()).filter(|rate| rate.is_finite());
+    (0..class_count as u32).map(rate).collect()
 }
 
 /// The smallest picture that holds all boxes; they are clipped to theirs, so that it is the picture's own where anything was

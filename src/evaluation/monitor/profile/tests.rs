@@ -261,3 +261,22 @@ proptest! {
         prop_assert_eq!(make_profile(&seen, &options()).unwrap().to_json().unwrap(), profile.to_json().unwrap());
     }
 }
+
+#[test]
+fn only_a_stream_has_a_track_match_rate() {
+    // Well within the picture, whose edges are where the outermost boxes end: what touches them may be leaving.
+    let at = |detection: Detection, y: f32| Detection {
+        bbox: BoundingBox { y_min: y, y_max: y + 50.0, ..detection.bbox },
+        ..detection
+    };
+    let found = || vec![at(detection(0, 200.0, 0.9), 200.0), at(detection(1, 600.0, 0.2), 600.0)];
+    let frames = (0..20).map(|_| frame(found(), 1.0)).collect();
+    let mut seen = observation(Some(vec![vec![truth(0, 0.0)]; 20]));
+    seen.observed.cells = vec![ObservedCell { step: None, frames }];
+    let rate = |is_stream: bool| {
+        let profile = make_profile(&seen, &ProfileOptions { is_stream, ..options() }).unwrap();
+        profile.classes.iter().map(|class| class.track_match_rate).collect::<Vec<_>>()
+    };
+    assert_eq!(rate(true), [Some(1.0), None, None]);
+    assert_eq!(rate(false), [None, None, None]);
+}
