@@ -163,6 +163,11 @@ fn log_to_stderr() {
     subscriber.without_time().with_target(false).init();
 }
 
+/// Points of 100 with one decimal; a dash for what is not known.
+fn points(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{:.1}", value * 100.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

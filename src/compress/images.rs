@@ -8,6 +8,7 @@ use super::CompressError;
 use crate::corruption::{Corruptor, CorruptorOptions, FrameKey, Picture, Step};
 use crate::data::dataset::Dataset;
 use crate::detector::manifest::InputSpec;
+use crate::detector::model_file::hexadecimal;
 use crate::detector::preprocess::Preprocessor;
 use crate::image::{CompressedDecoder, DecodeLimits};
 
@@ -112,7 +113,7 @@ impl CalibrationImages {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(&bytes);
         }
-        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hexadecimal(&hash.finalize()))
     }
 }
 

@@ -9,7 +9,8 @@ use opencv::{imgcodecs, imgproc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::health::{HealthRecord, HealthStatus, Reason};
+use crate::detector::ModelInfo;
+use crate::health::{HealthRecord, HealthStatus, Profile, Reason};
 
 /// Points of a camera's timeline: ten minutes at one a second.
 const TIMELINE: usize = 600;
@@ -41,6 +42,21 @@ pub struct Facts {
     pub class_names: Vec<String>,
     /// The cameras.
     pub cameras: Vec<String>,
+}
+
+impl Facts {
+    /// Of a loaded model, compared with `profile`, on `cameras`.
+    #[must_use]
+    pub fn new(info: &ModelInfo, profile: Option<&Profile>, cameras: Vec<String>) -> Self {
+        Self {
+            model_name: info.name.clone(),
+            model_sha256: info.sha256.clone(),
+            profile_sha256: profile.map(|profile| profile.sha256.clone()).unwrap_or_default(),
+            provider: info.provider.to_string(),
+            class_names: info.class_names.clone(),
+            cameras,
+        }
+    }
 }
 
 /// What somebody sees who looks at a camera.

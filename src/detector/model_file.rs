@@ -56,16 +56,21 @@ pub(crate) fn verify(
         done += read as u64;
         progress(done, total.max(done));
     }
-    let found = hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
-        text
-    });
+    let found = hexadecimal(&hash.finalize());
     match expected {
         Some(expected) if !expected.eq_ignore_ascii_case(&found) => {
             Err(DetectorError::Hash { path: path.to_owned(), expected: expected.to_ascii_lowercase(), found })
         }
         _ => Ok(found),
     }
+}
+
+/// Bytes as lower-case hexadecimal digits: how hashes are written.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
+        text
+    })
 }
 
 /// The other kinds of file that often take a model's place, by their first bytes. ONNX itself (a protobuf message) has

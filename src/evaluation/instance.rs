@@ -1,5 +1,7 @@
 //! What is in an image, and what was found in it.
 
+use crate::detector::Detection;
+
 /// An axis-aligned box, pixels: upper left corner and size.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Rect {
@@ -90,6 +92,15 @@ pub struct Found {
     pub bbox: Rect,
     /// Score.
     pub score: f32,
+}
+
+impl From<&Detection> for Found {
+    fn from(detection: &Detection) -> Self {
+        let bbox = &detection.bbox;
+        let [x_min, y_min, x_max, y_max] = [bbox.x_min, bbox.y_min, bbox.x_max, bbox.y_max].map(f64::from);
+        let bbox = Rect::from_corners(x_min, y_min, x_max, y_max);
+        Self { class_id: detection.class_id, bbox, score: detection.score }
+    }
 }
 
 /// Everything about one image.

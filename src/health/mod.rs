@@ -28,6 +28,8 @@ mod report;
 pub mod rules;
 mod seconds;
 mod summary;
+#[cfg(test)]
+mod testing;
 mod tracker;
 mod window;
 

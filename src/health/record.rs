@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{CameraReport, ClassReport, HealthStatus, Reason};
+use super::{CameraReport, ClassReport, Reason};
 
 /// Health of a camera at a moment: a line of `health.jsonl`, and what the dashboard shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,9 +46,9 @@ impl<'a> HealthRecord<'a> {
         names: &'a [String],
     ) -> Self {
         let matters = |class: &&ClassReport| {
-            let is_bad = matches!(class.status, HealthStatus::Warn | HealthStatus::Error);
             // A bad image says so once, not for every class that there is.
-            class.detections > 0 || is_bad && !matches!(class.reason, Reason::BadImage { .. })
+            class.detections > 0
+                || class.status.is_alarm() && !matches!(class.reason, Reason::BadImage { .. })
         };
         let classes = report.classes.iter().filter(matters).map(|class| ClassHealthRecord {
             class_name: names.get(class.class_id as usize).map_or("?", String::as_str),

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use super::{HealthStatus, ImageState, Reason, SUMMARY_BINS};
 
+const NOTHING: Reason = Reason::TooFewDetections { have: 0, need: 0 };
+const UNJUDGED: HealthStatus = HealthStatus::InsufficientData { have: 0, need: 0 };
+
 /// An estimate with its interval; all NaN where it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimated {
@@ -83,6 +86,65 @@ pub struct ClassReport {
     pub change_statistic: f64,
     pub track_match_rate: f64,
     pub estimated_ap: Estimated,
+}
+
+impl CameraReport {
+    /// A report of nothing, to be filled.
+    pub(super) fn empty(class_count: usize, window_s: u32) -> Self {
+        Self {
+            status: UNJUDGED,
+            reason: NOTHING,
+            window_s,
+            frames: 0,
+            detections: 0,
+            published: 0,
+            time_jumps: 0,
+            processing_rate: f64::NAN,
+            image_state: ImageState::Unknown,
+            image_noise: f64::NAN,
+            image_sharpness: f64::NAN,
+            image_brightness: f64::NAN,
+            image_contrast: f64::NAN,
+            image_dark_share: f64::NAN,
+            image_bright_share: f64::NAN,
+            image_blockiness: f64::NAN,
+            prediction_consistency: f64::NAN,
+            prediction_reliability: f64::NAN,
+            estimated_corruption: None,
+            estimated_severity: f64::NAN,
+            estimated_map: Estimated::UNKNOWN,
+            worst_class: None,
+            classes: (0..class_count as u32).map(ClassReport::empty).collect(),
+        }
+    }
+}
+
+impl ClassReport {
+    /// A report of nothing, to be filled.
+    pub(super) fn empty(class_id: u32) -> Self {
+        Self {
+            class_id,
+            status: UNJUDGED,
+            reason: NOTHING,
+            detections: 0,
+            published: 0,
+            detections_needed: 0,
+            detection_rate: f64::NAN,
+            score_mean: f64::NAN,
+            score_p10: f64::NAN,
+            score_p50: f64::NAN,
+            score_p90: f64::NAN,
+            score_histogram: [0; SUMMARY_BINS],
+            expected_detection_rate: f64::NAN,
+            expected_precision: f64::NAN,
+            above_threshold_share: f64::NAN,
+            score_psi: f64::NAN,
+            score_wasserstein: f64::NAN,
+            change_statistic: f64::NAN,
+            track_match_rate: f64::NAN,
+            estimated_ap: Estimated::UNKNOWN,
+        }
+    }
 }
 
 fn status_name<S: serde::Serializer>(status: &HealthStatus, serializer: S) -> Result<S::Ok, S::Error> {

@@ -56,9 +56,15 @@ impl<T: Copy + Default> Seconds<T> {
 
     /// The cells at `index` of the `count` seconds before the newest one, which is still in progress.
     pub(super) fn before_newest(&self, index: usize, count: u32) -> impl Iterator<Item = T> {
-        let newest = self.newest.unwrap_or_default();
         let count = i64::from(count).min(self.length - 1);
-        (newest.saturating_sub(count)..newest).filter_map(move |second| {
+        self.newest(index, count as u32 + 1).take(count as usize)
+    }
+
+    /// The cells at `index` of the newest `count` seconds, the oldest of them first.
+    pub(super) fn newest(&self, index: usize, count: u32) -> impl Iterator<Item = T> {
+        let newest = self.newest.unwrap_or_default();
+        let count = i64::from(count).min(self.length);
+        (newest.saturating_sub(count - 1)..=newest).filter_map(move |second| {
             let slot = second.rem_euclid(self.length) as usize;
             self.cells.get(slot * self.width + index).copied()
         })
@@ -100,6 +106,9 @@ mod tests {
                     prop_assert_eq!(total, expected);
                     let recent: u32 = ring.before_newest(index, 2).sum();
                     let expected: u32 = (newest - 2..newest).filter_map(|s| naive.get(&(s, index))).sum();
+                    prop_assert_eq!(recent, expected);
+                    let recent: u32 = ring.newest(index, 2).sum();
+                    let expected: u32 = (newest - 1..=newest).filter_map(|s| naive.get(&(s, index))).sum();
                     prop_assert_eq!(recent, expected);
                 }
             }

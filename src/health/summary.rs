@@ -41,6 +41,12 @@ impl HealthStatus {
         }
     }
 
+    /// Whether something is wrong with the detector: `warn` or `error`.
+    #[must_use]
+    pub fn is_alarm(self) -> bool {
+        matches!(self, Self::Warn | Self::Error)
+    }
+
     /// Its number in the messages.
     #[must_use]
     pub fn code(self) -> u8 {

@@ -158,7 +158,8 @@ impl Configured {
         }
         self.reported.fill(FrameCounters::default());
         if let Some(dashboard) = &self.dashboard {
-            dashboard.begin(self.facts());
+            let cameras = self.config.cameras.iter().map(|camera| camera.name.clone());
+            dashboard.begin(Facts::new(&self.info, self.profile.as_deref(), cameras.collect()));
         }
         let outputs = self.config.cameras.iter().zip(&self.outputs).map(|(camera, outputs)| Outputs {
             name: camera.name.clone(),
@@ -168,18 +169,6 @@ impl Configured {
         });
         Worker::start(pipeline, shared, outputs.collect(), self.dashboard.clone())
             .map_err(|error| (None, format!("cannot start the worker thread: {error}")))
-    }
-
-    /// What the dashboard says of the node.
-    fn facts(&self) -> Facts {
-        Facts {
-            model_name: self.info.name.clone(),
-            model_sha256: self.info.sha256.clone(),
-            profile_sha256: self.profile.as_ref().map(|profile| profile.sha256.clone()).unwrap_or_default(),
-            provider: self.info.provider.to_string(),
-            class_names: self.info.class_names.clone(),
-            cameras: self.config.cameras.iter().map(|camera| camera.name.clone()).collect(),
-        }
     }
 
     fn shared(&self, clock: &Arc<Mutex<Clock>>) -> Result<Shared, String> {

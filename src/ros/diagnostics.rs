@@ -158,9 +158,8 @@ pub(crate) fn health(camera: &str, report: &CameraReport, class_names: &[String]
     status
         .value("estimated_corruption", if known { format!("{corruption}:{severity}") } else { "n/a".into() });
     for class in &report.classes {
-        let bad = matches!(class.status, HealthStatus::Warn | HealthStatus::Error);
         let Some(name) = class_names.get(class.class_id as usize) else { continue };
-        if class.detections > 0 || bad {
+        if class.detections > 0 || class.status.is_alarm() {
             status.value(
                 &format!("class.{name}"),
                 format!(

@@ -107,18 +107,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return score(args, detections);
     }
     let dataset = open(args)?;
-    for warning in &dataset.warnings {
-        eprintln!("roadproof: {warning}");
-    }
+    warn(&dataset);
     let manifests: Vec<ModelManifest> =
         args.models.iter().map(ModelManifest::load).collect::<Result<_, _>>()?;
     let first = manifests.first().context("no model is given")?;
-    let (map, map_path) = match &args.class_map {
-        Some(path) => (ClassMap::load(path)?, path.as_path()),
-        None => (ClassMap::default(), Path::new("")),
-    };
-    let images = StudyImages::new(dataset, &map, first.class_names(), map_path)?;
-    list_unmapped(&images);
+    let images = mapped(dataset, args.class_map.as_deref(), first.class_names())?;
     let base = match &args.base {
         None => base_of_others(&manifests),
         Some(name) => manifests.iter().position(|model| model.name == *name).with_context(|| {
@@ -144,7 +137,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         session,
         cache: Some(args.output.join("cache")),
     };
-    let profile = args.monitor.as_deref().map(|path| monitor::profile(args, path)).transpose()?;
+    let profile = args.monitor.as_deref().map(|path| monitor::profile(args, path, &plan)).transpose()?;
     let mut study = with_progress(|progress| study::run(&plan, progress))??;
     study.monitor = profile.map(|profile| monitor::run(args, &plan, &profile)).transpose()?;
     std::fs::create_dir_all(&args.output)
@@ -181,18 +174,41 @@ fn open(args: &Args) -> anyhow::Result<Dataset> {
     if !is_bag(&args.dataset) {
         return Ok(Dataset::open(&args.dataset, args.images.as_deref())?);
     }
-    let labels = match (&args.truth_topic, &args.labels) {
-        (Some(topic), _) => BagLabels::Topic(topic.clone()),
-        (None, Some(file)) => BagLabels::Coco(file.clone()),
-        (None, None) => bail!(
+    let labels = bag_labels(args.truth_topic.as_deref(), args.labels.as_deref()).with_context(|| {
+        format!(
             "{}: a bag needs labels: --truth-topic NAME of vision_msgs/Detection2DArray, or --labels COCO.json by stamp",
             args.dataset.display()
-        ),
-    };
+        )
+    })?;
     Ok(Dataset::open_bag(&args.dataset, args.topic.as_deref(), &labels, &args.output.join("frames"))?)
 }
 
-pub(super) fn list_unmapped(images: &StudyImages) {
+/// Where the labels of a bag are; `None` where neither is given.
+pub(super) fn bag_labels(truth_topic: Option<&str>, labels: Option<&Path>) -> Option<BagLabels> {
+    let topic = truth_topic.map(|topic| BagLabels::Topic(topic.to_owned()));
+    topic.or_else(|| labels.map(|file| BagLabels::Coco(file.to_owned())))
+}
+
+/// Says what is odd about a dataset.
+pub(super) fn warn(dataset: &Dataset) {
+    for warning in &dataset.warnings {
+        eprintln!("roadproof: {warning}");
+    }
+}
+
+/// The images of a dataset with its labels in the `classes` of the model; says which of its classes the model does not know.
+pub(super) fn mapped(
+    dataset: Dataset,
+    class_map: Option<&Path>,
+    classes: &[String],
+) -> anyhow::Result<StudyImages> {
+    let map = class_map.map(ClassMap::load).transpose()?.unwrap_or_default();
+    let images = StudyImages::new(dataset, &map, classes, class_map.unwrap_or(Path::new("")))?;
+    list_unmapped(&images);
+    Ok(images)
+}
+
+fn list_unmapped(images: &StudyImages) {
     let unmapped = images.unmapped.iter().filter(|class| class.instances > 0);
     let list: Vec<String> = unmapped.map(|class| format!("{} ({})", class.name, class.instances)).collect();
     if !list.is_empty() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use roadproof::corruption::{CorruptorOptions, RadiusMode, WeatherMode};
+use roadproof::detector::{Detector, ModelManifest, Thresholds};
 use roadproof::evaluation::monitor::{
     AlarmOptions, AlarmStudy, MeasureOptions, MonitorRow, MonitorStudy, ObservePlan, Subject, alarms,
     measure, observe,
@@ -16,23 +17,32 @@ use roadproof::health::Profile;
 use super::{Args, with_progress};
 
 /// What has to be given for it, read and checked before hours are spent.
-pub(super) fn profile(args: &Args, path: &Path) -> anyhow::Result<Arc<Profile>> {
+pub(super) fn profile(args: &Args, path: &Path, plan: &Plan) -> anyhow::Result<Arc<Profile>> {
     if !(0.0..=1000.0).contains(&args.monitor_hours) {
         bail!("--monitor-hours: expected hours from 0 to 1000, found {}", args.monitor_hours);
     }
     if !(1..=1000).contains(&args.monitor_draws) {
         bail!("--monitor-draws: expected a number from 1 to 1000, found {}", args.monitor_draws);
     }
-    Ok(Arc::new(Profile::load(path)?))
+    let profile = Profile::load(path)?;
+    let model = model(plan, &profile)?;
+    let detector = Detector::load(model, &plan.session, &mut |_| ())?;
+    let thresholds = Thresholds { low_score: profile.source.low_score, ..model.thresholds() };
+    profile.check_fits(detector.info(), &thresholds)?;
+    Ok(Arc::new(profile))
+}
+
+/// The model that the profile names; the first one if there is none of that name.
+fn model<'a>(plan: &'a Plan, profile: &Profile) -> anyhow::Result<&'a ModelManifest> {
+    let named = plan.models.iter().find(|model| model.name == profile.model.name);
+    named.or(plan.models.first()).context("no model is given")
 }
 
 /// Measures the monitor with `profile` on the images, corruptions and severities of `plan`.
 pub(super) fn run(args: &Args, plan: &Plan, profile: &Arc<Profile>) -> anyhow::Result<MonitorStudy> {
-    let named = |name: &str| plan.models.iter().find(|model| model.name == name);
-    let model = named(&profile.model.name).or(plan.models.first()).context("no model is given")?;
     let observed = ObservePlan {
         subject: Subject::Dataset(plan.images.clone()),
-        model: model.clone(),
+        model: model(plan, profile)?.clone(),
         low_score: profile.source.low_score,
         corruptions: plan.corruptions.clone(),
         severities: plan.severities.clone(),
@@ -46,7 +56,6 @@ pub(super) fn run(args: &Args, plan: &Plan, profile: &Arc<Profile>) -> anyhow::R
         cache: plan.cache.clone(),
     };
     let observation = with_progress(|progress| observe(&observed, progress))??;
-    profile.check_fits(&observation.model, &observation.thresholds)?;
     let options =
         MeasureOptions { dataset: plan.images.name.clone(), draws: args.monitor_draws, seed: plan.seed };
     let mut study = measure(&observation.observed, profile, &options).context("the dataset has no labels")?;

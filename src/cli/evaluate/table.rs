@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 
 use roadproof::evaluation::{Accuracy, Study, Variant};
 
-/// Points of 100.
-fn points(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{:.1}", value * 100.0))
-}
+use crate::cli::points;
 
 fn between([low, high]: [f64; 2]) -> String {
     format!("{:.1} to {:.1}", low * 100.0, high * 100.0)

@@ -5,15 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use roadproof::corruption::{Corruption, CorruptorOptions, RadiusMode, WeatherMode};
-use roadproof::data::dataset::{BagLabels, ClassMap, Dataset};
+use roadproof::data::dataset::Dataset;
 use roadproof::data::source::{SourceOptions, is_bag};
 use roadproof::detector::ModelManifest;
 use roadproof::evaluation::monitor::{ObservePlan, ProfileOptions, Subject, make_profile, observe};
-use roadproof::evaluation::study::StudyImages;
 use roadproof::health::Profile;
 use roadproof::health::profile::AlarmSettings;
 
-use super::evaluate::{corruptions, list_unmapped, severities, with_progress};
+use super::evaluate::{bag_labels, corruptions, mapped, severities, warn, with_progress};
 
 /// Some of every group: what differs in kind, not all of the published ones, each of which costs a pass for each severity.
 const CORRUPTIONS: &str = "gaussian_noise,impulse_noise,defocus_blur,motion_blur,fog,frost,brightness,contrast,jpeg_compression,pixelate,low_light";
@@ -195,26 +194,16 @@ fn subject(args: &Args, manifest: &ModelManifest, cache: &Path) -> anyhow::Resul
         return Ok(Subject::Recording { path: args.source.clone(), options });
     }
     let dataset = if is_bag(&args.source) {
-        let labels = match (&args.truth_topic, &args.labels) {
-            (Some(topic), _) => BagLabels::Topic(topic.clone()),
-            (None, Some(file)) => BagLabels::Coco(file.clone()),
-            (None, None) => bail!(
+        let labels = bag_labels(args.truth_topic.as_deref(), args.labels.as_deref()).with_context(|| {
+            format!(
                 "{}: a bag that is a dataset needs labels: --truth-topic NAME or --labels COCO.json",
                 args.source.display()
-            ),
-        };
+            )
+        })?;
         Dataset::open_bag(&args.source, args.topic.as_deref(), &labels, &cache.join("frames"))?
     } else {
         Dataset::open(&args.source, args.images.as_deref())?
     };
-    for warning in &dataset.warnings {
-        eprintln!("roadproof: {warning}");
-    }
-    let (map, map_path) = match &args.class_map {
-        Some(path) => (ClassMap::load(path)?, path.as_path()),
-        None => (ClassMap::default(), Path::new("")),
-    };
-    let images = StudyImages::new(dataset, &map, manifest.class_names(), map_path)?;
-    list_unmapped(&images);
-    Ok(Subject::Dataset(images))
+    warn(&dataset);
+    Ok(Subject::Dataset(mapped(dataset, args.class_map.as_deref(), manifest.class_names())?))
 }

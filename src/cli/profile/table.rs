@@ -8,6 +8,8 @@ use roadproof::health::Profile;
 use roadproof::health::profile::ClassProfile;
 use serde_json::{Value, json};
 
+use crate::cli::points;
+
 /// Instances (without labels: published detections) from which a class is judged.
 const MIN_SUPPORT: u64 = 10;
 
@@ -74,11 +76,6 @@ fn rows(profile: &Profile) -> (Vec<Row<'_>>, Vec<Row<'_>>) {
     judged.sort_by(|a, b| a.rank().total_cmp(&b.rank()).then(b.support.cmp(&a.support)));
     thin.sort_by_key(|row| std::cmp::Reverse(row.support));
     (judged, thin)
-}
-
-/// Points of 100.
-fn points(value: Option<f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{:.1}", value * 100.0))
 }
 
 pub(super) fn summary(profile: &Profile) -> String {

@@ -198,14 +198,7 @@ fn dashboard(
 ) -> anyhow::Result<Dashboard> {
     let dashboard = Dashboard::start(address)?;
     eprintln!("roadproof: dashboard: http://{}", dashboard.address());
-    dashboard.begin(Facts {
-        model_name: info.name.clone(),
-        model_sha256: info.sha256.clone(),
-        profile_sha256: profile.map(|profile| profile.sha256.clone()).unwrap_or_default(),
-        provider: info.provider.to_string(),
-        class_names: info.class_names.clone(),
-        cameras: cameras.to_vec(),
-    });
+    dashboard.begin(Facts::new(info, profile, cameras.to_vec()));
     Ok(dashboard)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::profile::published_right;
 use super::results::{AlarmStudy, RampAlarm, StepAlarm, VanishingClass};
 use super::sampled::{SampledCell, generator};
 use super::stream::Stream;
@@ -91,9 +92,7 @@ fn published_recall(matches: &Matches, thresholds: &Thresholds) -> f64 {
     let (mut right, mut instances) = (0.0, 0.0);
     for (class_id, class) in (0..).zip(&matches.classes) {
         instances += class.instance_count() as f64;
-        let score = thresholds.publish_score(class_id);
-        let found = class.detections.iter().filter(|found| found.score >= score && found.right & 1 != 0);
-        right += found.count() as f64;
+        right += published_right(class_id, class, thresholds) as f64;
     }
     if instances > 0.0 { right / instances } else { 0.0 }
 }

@@ -1,12 +1,12 @@
 //! Frames of a dataset or recording, one after the other, for several workers.
 
-use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::data::source::{self, FrameSource, SourceError, SourceFrame, SourceOptions, SourcePixels};
-use crate::evaluation::study::cache::hexadecimal;
+use crate::detector::model_file::hexadecimal;
+use crate::evaluation::study::cache::add_file;
 use crate::evaluation::study::{StudyError, StudyImages};
 
 /// What is observed.
@@ -63,7 +63,7 @@ impl Subject {
                 }
             }
         }
-        Ok(hexadecimal(hash))
+        Ok(hexadecimal(&hash.finalize()))
     }
 
     /// Its frames from the beginning.
@@ -92,25 +92,6 @@ impl Subject {
                 None => source.count(),
             },
         })
-    }
-}
-
-fn add_file(path: &Path, hash: &mut Sha256) -> Result<(), StudyError> {
-    let wrong = |error: std::io::Error| StudyError::Image {
-        path: path.to_owned(),
-        problem: format!("cannot be read: {error}"),
-    };
-    let file = std::fs::File::open(path).map_err(wrong)?;
-    hash.update(file.metadata().map_err(wrong)?.len().to_le_bytes());
-    let mut reader = std::io::BufReader::with_capacity(1 << 16, file);
-    loop {
-        let read = reader.fill_buf().map_err(wrong)?;
-        if read.is_empty() {
-            return Ok(());
-        }
-        hash.update(read);
-        let length = read.len();
-        reader.consume(length);
     }
 }
 

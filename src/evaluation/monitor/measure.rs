@@ -9,11 +9,8 @@ use super::results::{
 use super::sampled::{SampledCell, draw, generator};
 use super::{Observed, WINDOW_SIZES};
 use crate::corruption::{Group, Step};
-use crate::health::estimate::{Estimate, Method, WindowFeatures, estimate};
+use crate::health::estimate::{Estimate, FIRM_INSTANCES, Method, WindowFeatures, estimate};
 use crate::health::{Estimated, Profile};
-
-/// Instances in a window from which a class's average precision is a figure to go by.
-const FIRM_INSTANCES: f64 = 10.0;
 
 /// Share of clean average precision whose loss an alarm should tell.
 const LOST: f64 = 0.2;

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::corruption::Step;
 use crate::detector::{Agreement, Detection};
-use crate::evaluation::Truth;
+use crate::evaluation::{Found, Labelled, Matches, Truth};
 use crate::health::ImageQuality;
 
 /// What health is told of one frame, kept.
@@ -23,6 +23,17 @@ pub struct ObservedCell {
     pub step: Option<Step>,
     /// In the order of the frames.
     pub frames: Vec<ObservedFrame>,
+}
+
+impl ObservedCell {
+    /// Which detection found which of the `truths` of its frames, for a model of `classes` classes.
+    pub(super) fn matches(&self, truths: &[Vec<Truth>], classes: usize) -> Matches {
+        let labelled = truths.iter().zip(&self.frames).map(|(truths, frame)| Labelled {
+            truths: truths.clone(),
+            detections: frame.detections.iter().map(Found::from).collect(),
+        });
+        Matches::new(&labelled.collect::<Vec<_>>(), classes)
+    }
 }
 
 /// A dataset or recording under several conditions.

@@ -5,9 +5,9 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{Observed, ObservedCell};
 use crate::detector::{Agreement, Detection};
-use crate::evaluation::{Found, Labelled, Matches, Rect, ResampledAp, Truth};
+use crate::evaluation::{Matches, ResampledAp, Truth};
 use crate::health::estimate::WindowView;
-use crate::health::{ImageQuality, QualityMeans, SCORE_BINS};
+use crate::health::{ImageQuality, QualityMeans, SCORE_BINS, bin_of};
 
 /// A condition that windows are drawn from.
 #[derive(Debug, Clone)]
@@ -48,40 +48,22 @@ pub(super) fn generator(seed: u64, stream: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed ^ stream.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-fn found(detection: &Detection) -> Found {
-    let bbox = detection.bbox;
-    let [x_min, y_min, x_max, y_max] = [bbox.x_min, bbox.y_min, bbox.x_max, bbox.y_max].map(f64::from);
-    Found {
-        class_id: detection.class_id,
-        bbox: Rect::from_corners(x_min, y_min, x_max, y_max),
-        score: detection.score,
-    }
-}
-
 impl SampledCell {
     /// A condition of labelled frames; `truths` are theirs.
     #[must_use]
     pub fn new(observed: &Observed, cell: &ObservedCell, truths: &[Vec<Truth>]) -> Self {
         let classes = observed.classes.len();
-        let labelled: Vec<Labelled> = truths
-            .iter()
-            .zip(&cell.frames)
-            .map(|(truths, frame)| Labelled {
-                truths: truths.clone(),
-                detections: frame.detections.iter().map(found).collect(),
-            })
-            .collect();
         let figures = cell.frames.iter().map(|frame| {
-            let scored = frame.detections.iter().filter(|found| (0.0..=1.0).contains(&found.score));
-            let bin = |score: f32| ((f64::from(score) * SCORE_BINS as f64) as usize).min(SCORE_BINS - 1);
+            let binned = |found: &Detection| Some((found.class_id as usize, bin_of(found.score)?));
+            let scored = frame.detections.iter().filter(|found| bin_of(found.score).is_some());
             Figures {
-                scores: scored.clone().map(|found| (found.class_id as usize, bin(found.score))).collect(),
+                scores: frame.detections.iter().filter_map(binned).collect(),
                 top: scored.map(|found| f64::from(found.score)).fold(0.0, f64::max),
                 agreement: frame.agreement,
                 quality: frame.quality,
             }
         });
-        Self { frames: figures.collect(), matches: Matches::new(&labelled, classes), classes }
+        Self { frames: figures.collect(), matches: cell.matches(truths, classes), classes }
     }
 
     /// What a window shows.

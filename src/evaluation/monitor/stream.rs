@@ -6,8 +6,10 @@ use rand::Rng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{ObservedCell, ObservedFrame};
-use crate::detector::Thresholds;
-use crate::health::{CameraMonitor, HealthError, HealthStatus, Observation, Profile, WindowConfig};
+use crate::detector::{Detection, Thresholds};
+use crate::health::{
+    CameraMonitor, HealthError, HealthStatus, ImageQuality, Observation, Profile, WindowConfig,
+};
 
 /// Boxes say nothing of the image's size: large enough for all of them.
 const IMAGE_SIZE: [u32; 2] = [u32::MAX, u32::MAX];
@@ -25,7 +27,7 @@ pub(super) struct Stream<'a> {
     alarmed: Vec<bool>,
     /// By class: whether it is at `error`.
     failing: Vec<bool>,
-    kept: Vec<crate::detector::Detection>,
+    kept: Vec<Detection>,
 }
 
 /// What a second brought.
@@ -35,10 +37,6 @@ pub(super) struct Second {
     pub(super) raised: usize,
     /// Whether the camera is at `warn` or `error`.
     pub(super) is_alarmed: bool,
-}
-
-fn is_alarm(status: HealthStatus) -> bool {
-    matches!(status, HealthStatus::Warn | HealthStatus::Error)
 }
 
 impl<'a> Stream<'a> {
@@ -94,8 +92,7 @@ impl<'a> Stream<'a> {
             let seen = frame.detections.iter().filter(|found| Some(found.class_id) != masked);
             self.kept.extend(seen.copied());
             // Drawn frames come back, real ones never do to the last bit.
-            let quality =
-                crate::health::ImageQuality { digest: frame.quality.digest ^ self.frame, ..frame.quality };
+            let quality = ImageQuality { digest: frame.quality.digest ^ self.frame, ..frame.quality };
             self.monitor.record_frame(&Observation {
                 stamp_ns,
                 detections: &self.kept,
@@ -108,12 +105,12 @@ impl<'a> Stream<'a> {
         self.now_ns = end_ns;
         self.monitor.advance(end_ns);
         let report = self.monitor.report();
-        let mut second = Second { raised: 0, is_alarmed: is_alarm(report.status) };
+        let mut second = Second { raised: 0, is_alarmed: report.status.is_alarm() };
         let states = report.classes.iter().map(|class| class.status).chain([report.status]);
         // The camera follows its classes: it counts by itself only where none of them is the reason.
-        let any_class = report.classes.iter().any(|class| is_alarm(class.status));
+        let any_class = report.classes.iter().any(|class| class.status.is_alarm());
         for (index, (before, status)) in self.alarmed.iter_mut().zip(states).enumerate() {
-            let now = is_alarm(status) && (index < self.classes || !any_class);
+            let now = status.is_alarm() && (index < self.classes || !any_class);
             second.raised += usize::from(now && !*before);
             *before = now;
         }

@@ -4,12 +4,14 @@
 //! its manifest, the images' content, corruption, severity and seed, the lowest score, and the program's own code. Labels,
 //! thresholds of publishing and resampling are not among it: they may change without anything being detected anew.
 
+use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::detector::model_file::hexadecimal;
 use crate::detector::{ModelInfo, ModelManifest};
 use crate::evaluation::{Found, Rect};
 
@@ -46,9 +48,24 @@ pub(super) struct Cache {
     images_hash: String,
 }
 
-/// SHA-256, lower-case hexadecimal.
-pub(in crate::evaluation) fn hexadecimal(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// Adds a file's length and content.
+pub(in crate::evaluation) fn add_file(path: &Path, hash: &mut Sha256) -> Result<(), StudyError> {
+    let wrong = |error: std::io::Error| StudyError::Image {
+        path: path.to_owned(),
+        problem: format!("cannot be read: {error}"),
+    };
+    let file = std::fs::File::open(path).map_err(wrong)?;
+    hash.update(file.metadata().map_err(wrong)?.len().to_le_bytes());
+    let mut reader = std::io::BufReader::with_capacity(1 << 16, file);
+    loop {
+        let read = reader.fill_buf().map_err(wrong)?;
+        if read.is_empty() {
+            return Ok(());
+        }
+        hash.update(read);
+        let length = read.len();
+        reader.consume(length);
+    }
 }
 
 /// What of a condition its cell depends on: a name for people, and all of it for the key.
@@ -72,7 +89,7 @@ pub(in crate::evaluation) fn file_name(model: &str, condition: &str, parts: &[&s
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let key = hexadecimal(hash);
+    let key = hexadecimal(&hash.finalize());
     let safe: String =
         model.chars().map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' }).collect();
     format!("{safe}-{condition}-{}.json", key.get(..16).unwrap_or(&key))
@@ -84,15 +101,10 @@ impl Cache {
         let mut hash = Sha256::new();
         if plan.cache.is_some() {
             for path in &plan.images.paths {
-                let data = std::fs::read(path).map_err(|error| StudyError::Image {
-                    path: path.clone(),
-                    problem: format!("cannot be read: {error}"),
-                })?;
-                hash.update((data.len() as u64).to_le_bytes());
-                hash.update(data);
+                add_file(path, &mut hash)?;
             }
         }
-        Ok(Self { folder: plan.cache.clone(), images_hash: hexadecimal(hash) })
+        Ok(Self { folder: plan.cache.clone(), images_hash: hexadecimal(&hash.finalize()) })
     }
 
     /// The file for a cell.

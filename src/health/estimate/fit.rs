@@ -27,7 +27,7 @@ const LEAST_GAIN: f64 = 0.02;
 const EVIDENCE_RIDGE: f64 = 1e-3;
 
 /// Instances in a window from which a class's average precision is a figure to go by.
-pub(super) const FIRM_INSTANCES: f64 = 10.0;
+pub(crate) const FIRM_INSTANCES: f64 = 10.0;
 
 /// Which images windows were drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

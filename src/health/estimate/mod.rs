@@ -23,6 +23,7 @@ use super::report::Estimated;
 pub use classes::{ClassBaseline, ClassModel, SupportInterval};
 pub use comparison::{Comparison, Method};
 pub use features::{ClassShape, WindowFeatures};
+pub(crate) use fit::FIRM_INSTANCES;
 pub use fit::{Baseline, Split, Training, TrainingClass, TrainingWindow, fit};
 pub use regression::{COVERAGE, Regression, SizeInterval};
 

@@ -1,8 +1,8 @@
 //! What is kept of a profile, and what is remembered for the comparison with it.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use crate::corruption::Corruption;
 use crate::detector::Detection;
 use crate::health::aggregates::second_of;
 use crate::health::change::{ChangeBaseline, ChangeDetector, FrameFigures};
@@ -19,7 +19,8 @@ pub(super) struct Comparison {
     pub(super) profile: Arc<Profile>,
     pub(super) estimate: Estimate,
     pub(super) classes: Vec<ClassComparison>,
-    corruptions: Vec<&'static str>,
+    /// By response curve; a profile that was read names no others.
+    corruptions: Vec<Option<Corruption>>,
     /// Of the frame in progress, by class; only the touched ones are not zero.
     figures: Vec<FrameFigures>,
     touched: Vec<u32>,
@@ -73,7 +74,7 @@ impl Comparison {
         Self {
             estimate: Estimate::unknown(class_count),
             classes: classes.into_iter().map(|class| ClassComparison::new(class, &profile)).collect(),
-            corruptions: profile.curves.iter().map(|curve| interned(&curve.corruption)).collect(),
+            corruptions: profile.curves.iter().map(|curve| curve.corruption.parse().ok()).collect(),
             figures: vec![FrameFigures::default(); class_count],
             touched: Vec::with_capacity(class_count),
             progress: None,
@@ -84,7 +85,7 @@ impl Comparison {
 
     /// Name of the corruption that the image looks like.
     pub(super) fn corruption(&self) -> Option<&'static str> {
-        self.corruptions.get(self.estimate.corruption?).copied()
+        self.corruptions.get(self.estimate.corruption?).copied().flatten().map(Corruption::name)
     }
 
     /// Adds a frame to its second. A frame of a second that has been settled is left out.
@@ -162,17 +163,4 @@ impl Comparison {
             }
         }
     }
-}
-
-/// The same text, for as long as the program runs. Memory is taken once for each different text: names of corruptions,
-/// which reports carry without allocating.
-fn interned(text: &str) -> &'static str {
-    static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = texts.get(text) {
-        return known;
-    }
-    let kept: &'static str = Box::leak(Box::from(text));
-    texts.insert(kept);
-    kept
 }

@@ -67,7 +67,7 @@ impl CameraMonitor {
             tracker: Tracker::new(class_count, window_s),
             comparison: profile.map(|profile| Comparison::new(profile, class_count, window_s)),
             hysteresis: vec![Hysteresis::default(); class_count],
-            report: reporting::empty(class_count, window_s),
+            report: CameraReport::empty(class_count, window_s),
         })
     }
 

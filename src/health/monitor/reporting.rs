@@ -8,74 +8,17 @@ use crate::health::drift::{expected_precision, share_above};
 use crate::health::estimate::estimate;
 use crate::health::quality::QualityMeans;
 use crate::health::tracker::TrackCounts;
+use crate::health::window::rate_hz;
 use crate::health::{
     CameraReport, CameraSummary, ClassReport, ClassSummary, Estimated, HealthStatus, ImageState, Reason,
-    SUMMARY_BINS,
 };
-
-const NOTHING: Reason = Reason::TooFewDetections { have: 0, need: 0 };
-const UNJUDGED: HealthStatus = HealthStatus::InsufficientData { have: 0, need: 0 };
-
-/// A report of nothing, to be filled.
-pub(super) fn empty(class_count: usize, window_s: u32) -> CameraReport {
-    CameraReport {
-        status: UNJUDGED,
-        reason: NOTHING,
-        window_s,
-        frames: 0,
-        detections: 0,
-        published: 0,
-        time_jumps: 0,
-        processing_rate: f64::NAN,
-        image_state: ImageState::Unknown,
-        image_noise: f64::NAN,
-        image_sharpness: f64::NAN,
-        image_brightness: f64::NAN,
-        image_contrast: f64::NAN,
-        image_dark_share: f64::NAN,
-        image_bright_share: f64::NAN,
-        image_blockiness: f64::NAN,
-        prediction_consistency: f64::NAN,
-        prediction_reliability: f64::NAN,
-        estimated_corruption: None,
-        estimated_severity: f64::NAN,
-        estimated_map: Estimated::UNKNOWN,
-        worst_class: None,
-        classes: (0..class_count as u32).map(empty_class).collect(),
-    }
-}
-
-fn empty_class(class_id: u32) -> ClassReport {
-    ClassReport {
-        class_id,
-        status: UNJUDGED,
-        reason: NOTHING,
-        detections: 0,
-        published: 0,
-        detections_needed: 0,
-        detection_rate: f64::NAN,
-        score_mean: f64::NAN,
-        score_p10: f64::NAN,
-        score_p50: f64::NAN,
-        score_p90: f64::NAN,
-        score_histogram: [0; SUMMARY_BINS],
-        expected_detection_rate: f64::NAN,
-        expected_precision: f64::NAN,
-        above_threshold_share: f64::NAN,
-        score_psi: f64::NAN,
-        score_wasserstein: f64::NAN,
-        change_statistic: f64::NAN,
-        track_match_rate: f64::NAN,
-        estimated_ap: Estimated::UNKNOWN,
-    }
-}
 
 impl CameraMonitor {
     /// Brings the report up to date.
     pub(super) fn fill_report(&mut self) {
         let image = self.quality.state();
-        let view = View::new(&self.window, self.quality.means(), &self.sums);
         let summary = self.window.camera_summary();
+        let view = View::new(&self.window, summary.frames, self.quality.means(), &self.sums);
         fill_camera(&mut self.report, &summary, image, &view);
         if let Some(comparison) = &mut self.comparison {
             estimate(&comparison.profile, &view, &mut comparison.estimate);
@@ -189,10 +132,7 @@ fn fill_camera(report: &mut CameraReport, summary: &CameraSummary, image: ImageS
 fn fill_class(class: &mut ClassReport, summary: &ClassSummary, tracks: TrackCounts) {
     class.detections = summary.low_count;
     class.published = summary.count;
-    class.detection_rate = f64::from(summary.low_count) / summary.covered_s;
-    if summary.covered_s < 1.0 {
-        class.detection_rate = f64::NAN;
-    }
+    class.detection_rate = rate_hz(f64::from(summary.low_count), summary.covered_s);
     class.score_mean = summary.mean_score;
     class.score_p10 = summary.quantiles.p10;
     class.score_p50 = summary.quantiles.p50;

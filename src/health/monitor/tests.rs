@@ -3,28 +3,18 @@
 mod anything;
 
 use super::*;
-use crate::detector::{Agreement, BoundingBox, Detection, Thresholds};
+use crate::detector::{Agreement, BoundingBox, Detection};
 use crate::health::change::{CleanFrames, calibrate};
 use crate::health::profile::{
     AlarmSettings, CameraProfile, ClassAlarms, ClassProfile, ProfileSource, ProfiledModel,
 };
+use crate::health::testing::thresholds;
 use crate::health::{HealthStatus, QualityMeans, Reason};
 
 const S: i64 = 1_000_000_000;
 const SETTINGS: AlarmSettings =
     AlarmSettings { false_alarms_per_10h: 1.0, frame_rate_hz: 10.0, window_s: 20 };
 const WINDOW: WindowConfig = WindowConfig { window_s: 20, min_support: 30, stale_after_ns: 2 * S as u64 };
-
-fn thresholds() -> Thresholds {
-    Thresholds {
-        score: 0.4,
-        nms_iou: 0.6,
-        max_detections: 100,
-        class_scores: Vec::new(),
-        enabled: Vec::new(),
-        low_score: 0.05,
-    }
-}
 
 /// Class 0 in every frame, class 1 in every fifth, class 2 never; scores depend on the frame's number only.
 fn scene(frame: u32) -> Vec<Detection> {

@@ -32,14 +32,21 @@ impl FrameSums {
 /// Means over the window.
 #[derive(Debug)]
 pub(super) struct View<'a> {
-    pub(super) window: &'a CameraWindow,
+    window: &'a CameraWindow,
+    frames: u64,
     pub(super) quality: QualityMeans,
     top_score: f64,
     agreement: [f64; 2],
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(window: &'a CameraWindow, quality: QualityMeans, sums: &Seconds<FrameSums>) -> Self {
+    /// The view of a `window` that holds `frames` frames.
+    pub(super) fn new(
+        window: &'a CameraWindow,
+        frames: u64,
+        quality: QualityMeans,
+        sums: &Seconds<FrameSums>,
+    ) -> Self {
         let mut total = FrameSums::default();
         for second in sums.iter().flatten() {
             total.frames = total.frames.saturating_add(second.frames);
@@ -51,6 +58,7 @@ impl<'a> View<'a> {
         let agreeing = f64::from(total.agreeing);
         Self {
             window,
+            frames,
             quality,
             top_score: total.top_score / f64::from(total.frames),
             agreement: [total.consistency / agreeing, total.reliability / agreeing],
@@ -60,7 +68,7 @@ impl<'a> View<'a> {
 
 impl WindowView for View<'_> {
     fn frames(&self) -> f64 {
-        self.window.camera_summary().frames as f64
+        self.frames as f64
     }
 
     fn histogram(&self, class_id: u32) -> Option<[f64; SCORE_BINS]> {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{PROFILE_VERSION, Profile};
+use crate::detector::model_file::hexadecimal;
 
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +127,7 @@ impl Profile {
         }
         let mut profile: Self = serde_json::from_slice(json).map_err(|error| malformed(error.to_string()))?;
         profile.check().map_err(malformed)?;
-        profile.sha256 = Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect();
+        profile.sha256 = hexadecimal(&Sha256::digest(json));
         Ok(profile)
     }
 

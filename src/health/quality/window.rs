@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ImageQuality;
 use crate::health::aggregates::second_of;
+use crate::health::seconds::Seconds;
 
 /// Whether the image is a picture of anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ const FROZEN_NS: u64 = 1_000_000_000;
 const FROZEN_FRAMES: u32 = 3;
 
 /// Seconds that the state looks back, the one in progress among them.
-const STATE_S: i64 = 2;
+const STATE_S: u32 = 2;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -94,8 +95,8 @@ impl ImageQuality {
 /// window empties it. Recording a frame is O(1), entering a second O(1), reading O(`window_s`).
 #[derive(Debug, Clone)]
 pub struct QualityWindow {
-    /// Second `s` is in slot `s mod window_s`.
-    cells: Vec<Cell>,
+    window_ns: u64,
+    seconds: Seconds<Cell>,
     now_ns: Option<i64>,
     still: Option<Still>,
 }
@@ -122,53 +123,40 @@ impl QualityWindow {
     /// A window of `window_s` seconds, at least 2: the state looks back so far.
     #[must_use]
     pub fn new(window_s: u32) -> Self {
-        let seconds = i64::from(window_s).max(STATE_S) as usize;
-        Self { cells: vec![Cell::default(); seconds], now_ns: None, still: None }
+        let window_s = window_s.max(STATE_S);
+        let window_ns = u64::from(window_s) * NS_PER_S;
+        Self { window_ns, seconds: Seconds::new(window_s, 1), now_ns: None, still: None }
     }
 
     /// Adds a frame. Stamps are those of the detections' window, moved the same way (late and reordered frames alike).
     /// A frame with a figure that is no number is ignored.
     pub fn record(&mut self, stamp_ns: i64, quality: &ImageQuality) {
         self.advance(stamp_ns);
-        let second = second_of(stamp_ns);
         let values = quality.values();
-        if !self.holds(second) || !values.iter().all(|value| value.is_finite()) {
+        if !values.iter().all(|value| value.is_finite()) {
             return;
         }
-        let slot = self.slot(second);
-        if let Some(cell) = self.cells.get_mut(slot) {
-            cell.frames += 1;
-            cell.black += u32::from(quality.is_black());
-            cell.obstructed += u32::from(quality.is_obstructed());
-            cell.sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
-        }
+        let Some([cell]) = self.seconds.get_mut(second_of(stamp_ns)) else { return };
+        cell.frames += 1;
+        cell.black += u32::from(quality.is_black());
+        cell.obstructed += u32::from(quality.is_obstructed());
+        cell.sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
         self.compare(stamp_ns, quality.digest);
     }
 
     /// Says that it is `now_ns`; what is too old expires.
     pub fn advance(&mut self, now_ns: i64) {
-        let window_ns = self.cells.len() as u64 * NS_PER_S;
-        let back = |newest: i64| now_ns < newest && newest.abs_diff(now_ns) > window_ns;
+        let back = |newest: i64| now_ns < newest && newest.abs_diff(now_ns) > self.window_ns;
         if self.now_ns.is_some_and(back) {
             self.reset();
         }
-        if let Some(newest_ns) = self.now_ns {
-            let newest = second_of(newest_ns);
-            // Seconds of an i64 of nanoseconds are within ±9.3e9: no overflow here.
-            let last = second_of(now_ns).min(newest + self.cells.len() as i64);
-            for entering in newest + 1..=last {
-                let slot = self.slot(entering);
-                if let Some(cell) = self.cells.get_mut(slot) {
-                    *cell = Cell::default();
-                }
-            }
-        }
+        self.seconds.move_to(second_of(now_ns));
         self.now_ns = Some(self.now_ns.map_or(now_ns, |newest| newest.max(now_ns)));
     }
 
     /// Empties the window.
     pub fn reset(&mut self) {
-        self.cells.fill(Cell::default());
+        self.seconds.clear();
         self.now_ns = None;
         self.still = None;
     }
@@ -177,10 +165,11 @@ impl QualityWindow {
     #[must_use]
     pub fn means(&self) -> QualityMeans {
         let mut sums = [0.0; 9];
-        for cell in &self.cells {
+        let mut frames = 0_u64;
+        for cell in self.seconds.iter().flatten() {
             sums.iter_mut().zip(cell.sums).for_each(|(sum, of_cell)| *sum += of_cell);
+            frames += u64::from(cell.frames);
         }
-        let frames: u64 = self.cells.iter().map(|cell| u64::from(cell.frames)).sum();
         QualityMeans::from_values(sums.map(|sum| sum / frames as f64))
     }
 
@@ -191,15 +180,11 @@ impl QualityWindow {
     /// frames are often equal too), and frozen before obstructed.
     #[must_use]
     pub fn state(&self) -> ImageState {
-        let Some(now_ns) = self.now_ns else { return ImageState::Unknown };
-        let now = second_of(now_ns);
         let (mut frames, mut black, mut obstructed) = (0, 0, 0);
-        for second in now + 1 - STATE_S..=now {
-            if let Some(cell) = self.cells.get(self.slot(second)) {
-                frames += u64::from(cell.frames);
-                black += u64::from(cell.black);
-                obstructed += u64::from(cell.obstructed);
-            }
+        for cell in self.seconds.newest(0, STATE_S) {
+            frames += u64::from(cell.frames);
+            black += u64::from(cell.black);
+            obstructed += u64::from(cell.obstructed);
         }
         if frames == 0 {
             ImageState::Unknown
@@ -212,15 +197,6 @@ impl QualityWindow {
         } else {
             ImageState::Normal
         }
-    }
-
-    fn slot(&self, second: i64) -> usize {
-        second.rem_euclid(self.cells.len() as i64) as usize
-    }
-
-    fn holds(&self, second: i64) -> bool {
-        let newest = self.now_ns.map(second_of);
-        newest.is_some_and(|newest| second <= newest && second > newest - self.cells.len() as i64)
     }
 
     fn compare(&mut self, stamp_ns: i64, digest: u64) {

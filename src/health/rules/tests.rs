@@ -3,7 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::{Level, Rules, RulesError};
-use crate::health::{CameraReport, ClassReport, Estimated, HealthStatus, ImageState, Reason, SUMMARY_BINS};
+use crate::health::{CameraReport, ClassReport, Estimated, HealthStatus, ImageState, Reason};
 
 const SHIPPED: &str = include_str!("../../../config/health_rules.toml");
 
@@ -19,54 +19,25 @@ fn parse(text: &str) -> Result<Rules, RulesError> {
 
 fn class(class_id: u32, status: HealthStatus, ap: f64) -> ClassReport {
     ClassReport {
-        class_id,
         status,
         reason: Reason::TooFewDetections { have: u64::from(class_id), need: 30 },
-        detections: 0,
-        published: 0,
-        detections_needed: 0,
         detection_rate: 0.0,
-        score_mean: f64::NAN,
-        score_p10: f64::NAN,
-        score_p50: f64::NAN,
-        score_p90: f64::NAN,
-        score_histogram: [0; SUMMARY_BINS],
-        expected_detection_rate: f64::NAN,
-        expected_precision: f64::NAN,
-        above_threshold_share: f64::NAN,
-        score_psi: f64::NAN,
-        score_wasserstein: f64::NAN,
-        change_statistic: f64::NAN,
-        track_match_rate: f64::NAN,
         estimated_ap: Estimated { value: ap, ..Estimated::UNKNOWN },
+        ..ClassReport::empty(class_id)
     }
 }
 
 fn report(image_state: ImageState, classes: Vec<ClassReport>) -> CameraReport {
     CameraReport {
-        time_jumps: 0,
         status: HealthStatus::Ok,
         reason: Reason::Supported { have: 1, need: 1 },
-        window_s: 60,
         frames: 1,
         detections: 1,
         published: 1,
         processing_rate: 1.0,
         image_state,
-        image_noise: f64::NAN,
-        image_sharpness: f64::NAN,
-        image_brightness: f64::NAN,
-        image_contrast: f64::NAN,
-        image_dark_share: f64::NAN,
-        image_bright_share: f64::NAN,
-        image_blockiness: f64::NAN,
-        prediction_consistency: f64::NAN,
-        prediction_reliability: f64::NAN,
-        estimated_corruption: None,
-        estimated_severity: f64::NAN,
-        estimated_map: Estimated::UNKNOWN,
-        worst_class: None,
         classes,
+        ..CameraReport::empty(0, 60)
     }
 }
 

@@ -3,20 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::health::testing::thresholds;
 
 const S: f64 = 1e9;
 const SIZE: [u32; 2] = [1000, 600];
-
-fn thresholds() -> Thresholds {
-    Thresholds {
-        score: 0.4,
-        nms_iou: 0.6,
-        max_detections: 100,
-        class_scores: Vec::new(),
-        enabled: Vec::new(),
-        low_score: 0.05,
-    }
-}
 
 fn object(class_id: u32, score: f32, x: f32, y: f32) -> Detection {
     Detection { bbox: BoundingBox::from_centre(x, y, 60.0, 40.0), class_id, score }

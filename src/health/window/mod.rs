@@ -243,6 +243,6 @@ impl CameraWindow {
 
 /// Events per second, NaN over less than a second: there it would depend on where between two frames the time
 /// happens to begin.
-fn rate_hz(events: f64, covered_s: f64) -> f64 {
+pub(super) fn rate_hz(events: f64, covered_s: f64) -> f64 {
     if covered_s >= 1.0 { events / covered_s } else { f64::NAN }
 }

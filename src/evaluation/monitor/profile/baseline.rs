@@ -124,8 +124,8 @@ pub(super) fn quality_means(frames: &[ObservedFrame]) -> QualityMeans {
     QualityMeans::mean(frames.iter().map(|frame| (&frame.quality, 1.0)))
 }
 
-/// Means and standard deviations of the image's quality.
-pub(super) fn quality(frames: &[ObservedFrame]) -> (QualityMeans, QualityMeans) {
+/// Standard deviations of the image's quality over frames.
+pub(super) fn quality_deviation(frames: &[ObservedFrame]) -> QualityMeans {
     let deviation = |of: fn(&ImageQuality) -> f32| {
         let mut moments = Moments::default();
         for frame in frames {
@@ -133,7 +133,7 @@ pub(super) fn quality(frames: &[ObservedFrame]) -> (QualityMeans, QualityMeans) 
         }
         moments.mean_and_variance()[1].sqrt()
     };
-    let deviations = QualityMeans {
+    QualityMeans {
         noise: deviation(|quality| quality.noise),
         sharpness: deviation(|quality| quality.sharpness),
         brightness: deviation(|quality| quality.brightness),
@@ -143,6 +143,5 @@ pub(super) fn quality(frames: &[ObservedFrame]) -> (QualityMeans, QualityMeans) 
         blockiness: deviation(|quality| quality.blockiness),
         flat_share: deviation(|quality| quality.flat_share),
         saturation: deviation(|quality| quality.saturation),
-    };
-    (quality_means(frames), deviations)
+    }
 }

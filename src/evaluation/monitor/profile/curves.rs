@@ -1,14 +1,14 @@
 //! How figures respond to corruptions.
 
 use crate::detector::{Detection, Thresholds};
-use crate::evaluation::Truth;
 use crate::evaluation::average_precision::mean_of;
 use crate::evaluation::matching::ClassMatches;
+use crate::evaluation::{Matches, Truth};
 use crate::health::found_again;
 use crate::health::profile::{ResponseCurve, ResponsePoint};
 
 use super::super::{ObservedCell, ObservedFrame};
-use super::{baseline, matches};
+use super::baseline;
 
 /// What every cell is compared with.
 pub(super) struct Context<'a> {
@@ -20,14 +20,18 @@ pub(super) struct Context<'a> {
     pub(super) classes: usize,
 }
 
-/// One curve for each corruption, in the order of `cells`; each begins with the clean frames.
-pub(super) fn curves(context: &Context<'_>, cells: &[ObservedCell]) -> Vec<ResponseCurve> {
-    let clean = context.point(0.0, context.clean);
+/// One curve for each corruption, in the order of `cells`; each begins with the `clean` point.
+pub(super) fn curves(
+    context: &Context<'_>,
+    clean: &ResponsePoint,
+    cells: &[ObservedCell],
+) -> Vec<ResponseCurve> {
     let mut curves: Vec<ResponseCurve> = Vec::new();
     for cell in cells {
         let Some(step) = cell.step else { continue };
         let name = step.corruption.name();
-        let point = context.point(step.severity.value(), cell);
+        let matches = cell.matches(context.reference, context.classes);
+        let point = context.point(step.severity.value(), cell, &matches);
         match curves.iter_mut().find(|curve| curve.corruption == name) {
             Some(curve) => curve.points.push(point),
             None => {
@@ -40,8 +44,8 @@ pub(super) fn curves(context: &Context<'_>, cells: &[ObservedCell]) -> Vec<Respo
 }
 
 impl Context<'_> {
-    fn point(&self, severity: f64, cell: &ObservedCell) -> ResponsePoint {
-        let matches = matches(self.reference, &cell.frames, self.classes);
+    /// What `cell` shows, whose `matches` with the reference are known.
+    pub(super) fn point(&self, severity: f64, cell: &ObservedCell, matches: &Matches) -> ResponsePoint {
         let class_ap = matches.class_ap();
         let map = mean_of(class_ap.iter().copied()).unwrap_or(0.0);
         let class_recall = (0..).zip(&matches.classes).map(|(id, class)| self.recall(id, class)).collect();
@@ -59,10 +63,7 @@ impl Context<'_> {
     /// Share of the instances that a published detection finds at an IoU of 0.5.
     fn recall(&self, class_id: u32, class: &ClassMatches) -> Option<f64> {
         let instances = class.instance_count();
-        let publish_score = self.thresholds.publish_score(class_id);
-        let is_enabled = self.thresholds.is_enabled(class_id);
-        let published = class.detections.iter().filter(|found| is_enabled && found.score >= publish_score);
-        let right = published.filter(|found| found.right & 1 != 0).count();
+        let right = published_right(class_id, class, self.thresholds);
         (instances > 0).then(|| right as f64 / instances as f64)
     }
 
@@ -89,4 +90,18 @@ impl Context<'_> {
         let share = |(all, found): (u32, u32)| (all > 0).then(|| f64::from(found) / f64::from(all));
         counts.into_iter().map(share).collect()
     }
+}
+
+/// Published detections of a class that are right (IoU ≥ 0.5).
+pub(in crate::evaluation::monitor) fn published_right(
+    class_id: u32,
+    class: &ClassMatches,
+    thresholds: &Thresholds,
+) -> usize {
+    if !thresholds.is_enabled(class_id) {
+        return 0;
+    }
+    let publish_score = thresholds.publish_score(class_id);
+    let published = class.detections.iter().filter(|found| found.score >= publish_score);
+    published.filter(|found| found.right & 1 != 0).count()
 }

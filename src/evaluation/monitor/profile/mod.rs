@@ -10,14 +10,15 @@ mod tests;
 use crate::detector::{Detection, Thresholds};
 use crate::evaluation::average_precision::mean_of;
 use crate::evaluation::study::StudyError;
-use crate::evaluation::{Found, Labelled, Matches, Rect, Truth};
+use crate::evaluation::{Found, Truth};
 use crate::health::Tracker;
 use crate::health::change::{CleanFrames, calibrate};
 use crate::health::profile::{
-    AlarmSettings, CameraProfile, ClassAlarms, PROFILE_VERSION, Profile, ProfileSource, ProfiledModel,
+    AlarmSettings, CameraProfile, PROFILE_VERSION, Profile, ProfileSource, ProfiledModel,
 };
 
 pub use calibration::{ISOTONIC_FROM, PLATT_FROM};
+pub(super) use curves::published_right;
 
 use super::{Observation, Observed, ObservedCell, ObservedFrame, fit_estimator};
 
@@ -51,28 +52,35 @@ pub fn make_profile(observation: &Observation, options: &ProfileOptions) -> Resu
         return Err(nothing());
     }
     let count = observed.classes.len();
-    let matches = matches(&reference, &clean.frames, count);
+    let matches = clean.matches(&reference, count);
+    let context = curves::Context { reference: &reference, clean, thresholds, classes: count };
+    let clean_point = context.point(0.0, clean, &matches);
     let mut classes = baseline::classes(observed, clean, thresholds);
     if is_labelled {
-        let class_ap = matches.class_ap();
         let maps = calibration::precision_maps(&matches);
         let atc = atc::scores(&matches);
         for ((((class, ap), map), atc), of_class) in
-            classes.iter_mut().zip(class_ap).zip(maps).zip(atc).zip(&matches.classes)
+            classes.iter_mut().zip(&clean_point.class_ap).zip(maps).zip(atc).zip(&matches.classes)
         {
-            (class.ap, class.precision_by_score, class.atc_score) = (ap, map, atc);
+            (class.ap, class.precision_by_score, class.atc_score) = (*ap, map, atc);
             class.instances = of_class.instance_count();
         }
     }
-    for (class, alarms) in classes.iter_mut().zip(class_alarms(clean, options, thresholds, count)) {
+    let frames: Vec<Vec<Detection>> = clean.frames.iter().map(|frame| frame.detections.clone()).collect();
+    let clean_frames = CleanFrames {
+        frames: &frames,
+        thresholds,
+        image_size: extent(&frames),
+        is_stream: options.is_stream,
+    };
+    let alarms = calibrate(&clean_frames, count, &options.alarms, SEED);
+    for (class, alarms) in classes.iter_mut().zip(alarms) {
         class.alarms = alarms;
     }
     if options.is_stream {
-        let rates = track_match_rates(clean, options, thresholds, count);
+        let rates = track_match_rates(&clean_frames, options.alarms.frame_rate_hz, count);
         classes.iter_mut().zip(rates).for_each(|(class, rate)| class.track_match_rate = rate);
     }
-    let (quality, quality_deviation) = baseline::quality(&clean.frames);
-    let context = curves::Context { reference: &reference, clean, thresholds, classes: count };
     let mut profile = Profile {
         version: PROFILE_VERSION,
         roadproof_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,13 +94,13 @@ pub fn make_profile(observation: &Observation, options: &ProfileOptions) -> Resu
             nms_iou: thresholds.nms_iou,
         },
         camera: CameraProfile {
-            quality,
-            quality_deviation,
-            agreement: baseline::agreement(&clean.frames),
-            map: is_labelled.then(|| mean_of(matches.class_ap().into_iter())).flatten(),
+            quality: clean_point.quality,
+            quality_deviation: baseline::quality_deviation(&clean.frames),
+            agreement: clean_point.agreement,
+            map: is_labelled.then(|| mean_of(clean_point.class_ap.iter().copied())).flatten(),
         },
         classes,
-        curves: curves::curves(&context, corrupted),
+        curves: curves::curves(&context, &clean_point, corrupted),
         estimator: None,
         alarms: options.alarms.clone(),
         sha256: String::new(),
@@ -101,36 +109,14 @@ pub fn make_profile(observation: &Observation, options: &ProfileOptions) -> Resu
     Ok(profile)
 }
 
-/// Alarm thresholds of each class, from the clean frames.
-fn class_alarms(
-    clean: &ObservedCell,
-    options: &ProfileOptions,
-    thresholds: &Thresholds,
-    class_count: usize,
-) -> Vec<Option<ClassAlarms>> {
-    let frames: Vec<Vec<Detection>> = clean.frames.iter().map(|frame| frame.detections.clone()).collect();
-    let clean = CleanFrames {
-        frames: &frames,
-        thresholds,
-        image_size: extent(&frames),
-        is_stream: options.is_stream,
-    };
-    calibrate(&clean, class_count, &options.alarms, SEED)
-}
-
 /// Share of tracked objects found again in the next frame, of each class of a stream; `None` where none was tracked.
-fn track_match_rates(
-    clean: &ObservedCell,
-    options: &ProfileOptions,
-    thresholds: &Thresholds,
-    class_count: usize,
-) -> Vec<Option<f64>> {
-    let frames: Vec<Vec<Detection>> = clean.frames.iter().map(|frame| frame.detections.clone()).collect();
-    let interval_ns = 1e9 / options.alarms.frame_rate_hz.max(0.001);
-    let seconds = ((frames.len() as f64 * interval_ns / 1e9).ceil() as u32).max(1);
-    let (mut tracker, size) = (Tracker::new(class_count, seconds.saturating_add(1)), extent(&frames));
-    for (index, detections) in frames.iter().enumerate() {
-        tracker.record_frame((index as f64 * interval_ns) as i64, detections, thresholds, size);
+fn track_match_rates(clean: &CleanFrames<'_>, frame_rate_hz: f64, class_count: usize) -> Vec<Option<f64>> {
+    let interval_ns = 1e9 / frame_rate_hz.max(0.001);
+    let seconds = ((clean.frames.len() as f64 * interval_ns / 1e9).ceil() as u32).max(1);
+    let mut tracker = Tracker::new(class_count, seconds.saturating_add(1));
+    for (index, detections) in clean.frames.iter().enumerate() {
+        let stamp_ns = (index as f64 * interval_ns) as i64;
+        tracker.record_frame(stamp_ns, detections, clean.thresholds, clean.image_size);
     }
     let rate = |class_id: u32| Some(tracker.counts(class_id).rate()).filter(|rate| rate.is_finite());
     (0..class_count as u32).map(rate).collect()
@@ -153,27 +139,7 @@ fn reference(observed: &Observed, clean: &ObservedCell, thresholds: &Thresholds)
     }
     let truths = |frame: &ObservedFrame| {
         let published = frame.detections.iter().filter(|detection| thresholds.publishes(detection));
-        published.map(|detection| Truth::new(detection.class_id, found(detection).bbox)).collect()
+        published.map(|detection| Truth::new(detection.class_id, Found::from(detection).bbox)).collect()
     };
     clean.frames.iter().map(truths).collect()
-}
-
-fn found(detection: &Detection) -> Found {
-    let bbox = detection.bbox;
-    let [x_min, y_min, x_max, y_max] = [bbox.x_min, bbox.y_min, bbox.x_max, bbox.y_max].map(f64::from);
-    let bbox = Rect::from_corners(x_min, y_min, x_max, y_max);
-    Found { class_id: detection.class_id, bbox, score: detection.score }
-}
-
-/// Matches the detections of a cell with what is there.
-fn matches(reference: &[Vec<Truth>], frames: &[ObservedFrame], classes: usize) -> Matches {
-    let labelled: Vec<Labelled> = reference
-        .iter()
-        .zip(frames)
-        .map(|(truths, frame)| Labelled {
-            truths: truths.clone(),
-            detections: frame.detections.iter().map(found).collect(),
-        })
-        .collect();
-    Matches::new(&labelled, classes)
 }

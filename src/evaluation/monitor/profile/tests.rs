@@ -7,6 +7,7 @@ use super::*;
 use crate::corruption::{Corruption, Severity, Step};
 use crate::detector::manifest::DecoderKind;
 use crate::detector::{Agreement, BoundingBox, Detection, ModelInfo, Provider};
+use crate::evaluation::Rect;
 use crate::health::{ImageQuality, SCORE_BINS};
 
 fn detection(class_id: u32, x: f32, score: f32) -> Detection {

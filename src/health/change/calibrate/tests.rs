@@ -3,20 +3,10 @@
 use super::*;
 use crate::detector::BoundingBox;
 use crate::health::change::tests::Random;
+use crate::health::testing::thresholds;
 
 const SETTINGS: AlarmSettings =
     AlarmSettings { false_alarms_per_10h: 1.0, frame_rate_hz: 10.0, window_s: 60 };
-
-fn thresholds() -> Thresholds {
-    Thresholds {
-        score: 0.4,
-        nms_iou: 0.6,
-        max_detections: 100,
-        class_scores: Vec::new(),
-        enabled: Vec::new(),
-        low_score: 0.05,
-    }
-}
 
 fn detection(class_id: u32, score: f32) -> Detection {
     Detection { bbox: BoundingBox::new(40.0, 40.0, 60.0, 60.0), class_id, score }
