@@ -161,6 +161,18 @@ pub enum DetectorError {
         /// What went wrong.
         message: String,
     },
+    /// Images for one run of the model that it cannot take.
+    #[error(
+        "one run takes 1 to {most} images with a place for the result of each, found {images} images and {places} places"
+    )]
+    Batch {
+        /// Images given.
+        images: usize,
+        /// Places for results.
+        places: usize,
+        /// The most that the model takes.
+        most: usize,
+    },
     /// A run of the model failed.
     #[error("inference with model `{name}` failed: {message}")]
     Inference {

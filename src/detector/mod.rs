@@ -6,10 +6,12 @@
 
 mod agreement;
 pub mod decode;
+mod engine;
 mod error;
 mod fit;
 mod geometry;
 mod library;
+mod load_phase;
 pub mod manifest;
 mod model;
 pub(crate) mod model_file;
@@ -29,8 +31,9 @@ pub use agreement::Agreement;
 pub use error::{DetectorError, ManifestIssue, ModelFileProblem, ProviderFailure};
 pub use fit::Fit;
 pub use geometry::{BoundingBox, Detection};
+pub use load_phase::LoadPhase;
 pub use manifest::ModelManifest;
-pub use model::{Detector, LoadPhase, ModelInfo, StageTimes};
+pub use model::{Detector, ImageDetections, ModelInfo, StageTimes};
 pub use provider::{Fallback, Provider, ProviderPolicy, UnknownProvider};
-pub use session::SessionOptions;
+pub use session::{GpuPath, SessionOptions};
 pub use thresholds::Thresholds;

@@ -1,75 +1,26 @@
 //! The detector itself: one model, from pixels to detections.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::decode::{Candidates, DecodeContext, DecodeStats, Decoder};
+use super::engine::{Engine, HostEngine};
+use super::error::ProviderFailure;
+use super::fit::Fit;
 use super::library;
+use super::load_phase::LoadPhase;
 use super::manifest::{DecoderKind, ModelManifest};
 use super::model_file;
 use super::nms::{Candidate, Nms};
-use super::preprocess::Preprocessor;
-use super::session::{ModelSession, SessionOptions};
+use super::session::{self, HostSession, SessionOptions};
 use super::{Agreement, Detection, DetectorError, Provider, Thresholds};
 use crate::image::PixelView;
-
-/// How far loading has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LoadPhase {
-    /// The model file is being hashed.
-    VerifyingHash {
-        /// Bytes read so far.
-        done_bytes: u64,
-        /// Bytes in all.
-        total_bytes: u64,
-    },
-    /// The session is being created on this provider; with `tensorrt` and no cached engine that takes minutes.
-    CreatingSession {
-        /// The provider that is being tried.
-        provider: Provider,
-    },
-    /// A first run shows whether the model's outputs are what the manifest says.
-    CheckingOutputs,
-    /// Trial runs.
-    WarmingUp {
-        /// Runs done.
-        done: usize,
-        /// Runs in all.
-        total: usize,
-    },
-}
-
-impl LoadPhase {
-    /// What is going on, without how far it has come; [`Display`](std::fmt::Display) begins with it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::VerifyingHash { .. } => "verifying the model file",
-            Self::CreatingSession { .. } => "creating the session",
-            Self::CheckingOutputs => "checking the model's outputs",
-            Self::WarmingUp { .. } => "warming up",
-        }
-    }
-}
-
-impl std::fmt::Display for LoadPhase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())?;
-        match self {
-            Self::VerifyingHash { done_bytes, total_bytes } => {
-                write!(f, ", {done_bytes} of {total_bytes} bytes")
-            }
-            Self::CreatingSession { provider } => write!(f, " on {provider}"),
-            Self::CheckingOutputs => Ok(()),
-            Self::WarmingUp { done, total } => write!(f, ", {done} of {total} runs"),
-        }
-    }
-}
 
 /// Durations of the stages of one frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageTimes {
+    /// Bringing the image to the GPU; zero where it stays on the host.
+    pub upload: Duration,
     /// Resizing and normalising.
     pub preprocess: Duration,
     /// The model.
@@ -82,7 +33,26 @@ impl StageTimes {
     /// All stages together.
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.preprocess + self.inference + self.postprocess
+        self.upload + self.preprocess + self.inference + self.postprocess
+    }
+}
+
+/// What was found in one image. Reuse it: its buffers are kept.
+#[derive(Debug, Clone, Default)]
+pub struct ImageDetections {
+    /// As [`Detector::detect`] gives them.
+    pub detections: Vec<Detection>,
+    /// How far the candidates agreed before non-maximum suppression.
+    pub agreement: Agreement,
+    /// What the outputs held, in numbers.
+    pub stats: DecodeStats,
+}
+
+impl ImageDetections {
+    fn clear(&mut self) {
+        self.detections.clear();
+        self.agreement = Agreement::default();
+        self.stats = DecodeStats::default();
     }
 }
 
@@ -115,11 +85,12 @@ pub struct ModelInfo {
 
 /// A loaded model with everything that is reused from frame to frame.
 pub struct Detector {
-    session: ModelSession,
-    preprocessor: Preprocessor,
+    engine: Engine,
     decoder: Decoder,
     candidates: Candidates,
     nms: Nms,
+    /// Of the last single image; its detections are the caller's.
+    only: ImageDetections,
     info: ModelInfo,
 }
 
@@ -147,33 +118,35 @@ impl Detector {
                 progress(LoadPhase::VerifyingHash { done_bytes, total_bytes });
             })?;
         let runtime = library::runtime()?;
-        let mut session = ModelSession::open(&runtime, &path, &manifest.input, options, &mut |provider| {
+        let opened = session::open(&runtime, &path, options, None, &mut |provider| {
             progress(LoadPhase::CreatingSession { provider });
         })?;
+        let host = HostSession::new(opened.session, &path, &manifest.input)?;
+        let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
         progress(LoadPhase::CheckingOutputs);
-        let decoder = bind(manifest, &mut session)?;
+        let decoder = bind(manifest, &mut engine)?;
         let info = ModelInfo {
             name: manifest.name.clone(),
             path,
             sha256,
-            provider: session.provider,
+            provider: opened.provider,
             input_width: manifest.input.width,
             input_height: manifest.input.height,
             class_names: manifest.class_names().to_vec(),
             decoder: manifest.decoder.kind,
             runtime_version: runtime.library.version,
             runtime_library: runtime.library.path,
-            warnings: warnings(manifest, &session),
+            warnings: warnings(manifest, opened.provider, &opened.failures),
         };
         for warning in &info.warnings {
             tracing::warn!(model = info.name, "{warning}");
         }
         let mut detector = Self {
-            session,
-            preprocessor: Preprocessor::new(&manifest.input),
+            engine,
             decoder,
             candidates: Candidates::new(manifest.decoder.max_candidates),
             nms: Nms::new(),
+            only: ImageDetections::default(),
             info,
         };
         detector.warm_up(options.warm_up_runs.max(1), progress)?;
@@ -199,39 +172,73 @@ impl Detector {
         out: &mut Vec<Detection>,
     ) -> Result<StageTimes, DetectorError> {
         out.clear();
-        thresholds.validate(self.info.class_names.len())?;
-        let start = Instant::now();
-        let Self { session, preprocessor, decoder, candidates, nms, info } = self;
-        let failed = |message| DetectorError::Inference { name: info.name.clone(), message };
+        let mut only = std::mem::take(&mut self.only);
+        std::mem::swap(&mut only.detections, out);
+        let times =
+            self.detect_batch(std::slice::from_ref(image), thresholds, std::slice::from_mut(&mut only));
+        std::mem::swap(&mut only.detections, out);
+        self.only = only;
+        times
+    }
 
-        let fit = preprocessor.run(image, session.input_mut().map_err(failed)?)?;
-        let preprocessed = Instant::now();
+    /// How many images [`detect_batch`](Self::detect_batch) takes at most.
+    #[must_use]
+    pub fn max_batch(&self) -> usize {
+        self.engine.max_batch()
+    }
 
-        candidates.begin(thresholds);
-        let (decoded, inferred) = session
-            .run(|outputs| {
-                let inferred = Instant::now();
-                (decoder.decode(outputs, candidates), inferred)
-            })
-            .map_err(failed)?;
-        decoded?;
+    /// Finds the objects in several images with one run of the model, as [`detect`](Self::detect) does in one. `out`
+    /// gets what is found in each image, in order.
+    ///
+    /// # Errors
+    /// As for [`detect`](Self::detect), and [`DetectorError::Batch`] where there are no images, more of them than
+    /// [`max_batch`](Self::max_batch), or not one `out` for each. All of `out` is empty then.
+    pub fn detect_batch(
+        &mut self,
+        images: &[PixelView<'_>],
+        thresholds: &Thresholds,
+        out: &mut [ImageDetections],
+    ) -> Result<StageTimes, DetectorError> {
+        out.iter_mut().for_each(ImageDetections::clear);
+        let times = self.try_batch(images, thresholds, out);
+        if times.is_err() {
+            out.iter_mut().for_each(ImageDetections::clear);
+        }
+        times
+    }
 
-        let items = candidates.items_mut();
+    fn try_batch(
+        &mut self,
+        images: &[PixelView<'_>],
+        thresholds: &Thresholds,
+        out: &mut [ImageDetections],
+    ) -> Result<StageTimes, DetectorError> {
+        let most = self.max_batch();
+        if images.is_empty() || images.len() > most || images.len() != out.len() {
+            return Err(DetectorError::Batch { images: images.len(), places: out.len(), most });
+        }
+        let Self { engine, decoder, candidates, nms, info, .. } = self;
+        let classes = info.class_names.len();
+        thresholds.validate(classes)?;
         // an IoU never exceeds 1, so at that threshold NMS only sorts and cuts
         let iou = if decoder.kind().is_set_prediction() { 1.0 } else { thresholds.nms_iou };
-        nms.suppress(items, iou, thresholds.max_detections, info.class_names.len());
-        let (width, height) = fit.source_size();
-        let to_image = |candidate: &Candidate| Detection {
-            bbox: fit.to_image(&candidate.bbox).clip(width, height),
-            class_id: candidate.class_id,
-            score: candidate.score,
+        let mut found = |index: usize, fit: Fit, candidates: &mut Candidates| {
+            let Some(out) = out.get_mut(index) else { return };
+            out.stats = candidates.stats();
+            let items = candidates.items_mut();
+            nms.suppress(items, iou, thresholds.max_detections, classes);
+            out.agreement = nms.agreement();
+            let (width, height) = fit.source_size();
+            let to_image = |candidate: &Candidate| Detection {
+                bbox: fit.to_image(&candidate.bbox).clip(width, height),
+                class_id: candidate.class_id,
+                score: candidate.score,
+            };
+            let inside = |detection: &Detection| detection.bbox.area() > 0.0;
+            out.detections.extend(items.iter().map(to_image).filter(inside));
         };
-        out.extend(items.iter().map(to_image).filter(|detection| detection.bbox.area() > 0.0));
-        Ok(StageTimes {
-            preprocess: preprocessed - start,
-            inference: inferred - preprocessed,
-            postprocess: inferred.elapsed(),
-        })
+        let mut begin = |candidates: &mut Candidates| candidates.begin(thresholds);
+        engine.run(images, &info.name, decoder, candidates, &mut begin, &mut found)
     }
 
     /// What is known about the model.
@@ -246,24 +253,24 @@ impl Detector {
         &self.info.class_names
     }
 
-    /// What the last frame's outputs held, in numbers: candidates, and values that had to be ignored.
+    /// What the outputs of the last single image held, in numbers: candidates, and values that had to be ignored.
     #[must_use]
     pub fn decode_stats(&self) -> DecodeStats {
-        self.candidates.stats()
+        self.only.stats
     }
 
-    /// How far the last frame's candidates agreed before non-maximum suppression.
+    /// How far the candidates of the last single image agreed before non-maximum suppression.
     #[must_use]
     pub fn agreement(&self) -> Agreement {
-        self.nms.agreement()
+        self.only.agreement
     }
 
     fn warm_up(&mut self, total: usize, progress: &mut dyn FnMut(LoadPhase)) -> Result<(), DetectorError> {
         let name = &self.info.name;
         progress(LoadPhase::WarmingUp { done: 0, total });
         for done in 1..=total {
-            self.session
-                .run(|_| ())
+            self.engine
+                .trial()
                 .map_err(|message| DetectorError::Inference { name: name.clone(), message })?;
             progress(LoadPhase::WarmingUp { done, total });
         }
@@ -272,7 +279,7 @@ impl Detector {
 }
 
 /// Binds the decoder to the outputs of a first run, on a tensor of zeros.
-fn bind(manifest: &ModelManifest, session: &mut ModelSession) -> Result<Decoder, DetectorError> {
+fn bind(manifest: &ModelManifest, engine: &mut Engine) -> Result<Decoder, DetectorError> {
     let failed = |message| DetectorError::Inference { name: manifest.name.clone(), message };
     let path = manifest.model_path();
     let context = DecodeContext {
@@ -281,21 +288,21 @@ fn bind(manifest: &ModelManifest, session: &mut ModelSession) -> Result<Decoder,
         input: &manifest.input,
         class_count: manifest.class_names().len(),
     };
-    let outputs = session.probe_outputs().map_err(failed)?;
+    let outputs = engine.probe_outputs().map_err(failed)?;
     let decoder = Decoder::bind(&context, &outputs)?;
-    session.run(|outputs| decoder.check_scores(outputs)).map_err(failed)??;
+    engine.check_scores(&decoder).map_err(failed)??;
     Ok(decoder)
 }
 
-fn warnings(manifest: &ModelManifest, session: &ModelSession) -> Vec<String> {
+fn warnings(manifest: &ModelManifest, provider: Provider, failures: &[ProviderFailure]) -> Vec<String> {
     let mut warnings = Vec::new();
     if manifest.sha256.is_none() {
         warnings.push(
             "the manifest has no `sha256`: nothing tells whether the model file is the right one".to_owned(),
         );
     }
-    for failure in &session.failures {
-        warnings.push(format!("running on `{}`: execution provider {failure}", session.provider));
+    for failure in failures {
+        warnings.push(format!("running on `{provider}`: execution provider {failure}"));
     }
     warnings
 }

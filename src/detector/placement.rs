@@ -68,7 +68,7 @@ pub(crate) fn kernels(
         .map_err(text)?
         .with_profiling(folder.path().join("profile"))
         .map_err(text)?;
-    session::dispatch(provider, &options)
+    session::dispatch(provider, &options, None)
         .register(&mut builder)
         .map_err(|error| failed(session::with_complaints(error.message())))?;
     let mut session = builder.commit_from_memory(bytes).map_err(|error| match provider {

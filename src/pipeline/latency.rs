@@ -75,6 +75,8 @@ pub enum Stage {
     Convert,
     /// Copy and corruption; near zero for clean frames.
     Corrupt,
+    /// Bringing the image to the GPU; zero where it is prepared on the CPU.
+    Upload,
     /// Resize and normalisation.
     Preprocess,
     /// The network.
@@ -96,10 +98,11 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in the order in which a frame meets them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Wait,
         Self::Convert,
         Self::Corrupt,
+        Self::Upload,
         Self::Preprocess,
         Self::Inference,
         Self::Postprocess,
@@ -117,6 +120,7 @@ impl Stage {
             Self::Wait => "wait",
             Self::Convert => "convert",
             Self::Corrupt => "corrupt",
+            Self::Upload => "upload",
             Self::Preprocess => "preprocess",
             Self::Inference => "inference",
             Self::Postprocess => "postprocess",

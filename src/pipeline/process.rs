@@ -39,6 +39,8 @@ pub struct FrameTimes {
     pub convert: Duration,
     /// Copy and corruption; zero for clean frames.
     pub corrupt: Duration,
+    /// Bringing the image to the GPU; zero where it is prepared on the CPU.
+    pub upload: Duration,
     /// Resize, padding, normalisation into the network's input tensor.
     pub preprocess: Duration,
     /// ONNX Runtime's `Session::run`.
@@ -198,6 +200,7 @@ impl Pipeline {
         out.times = FrameTimes {
             convert,
             corrupt,
+            upload: stages.upload,
             preprocess: stages.preprocess,
             inference: stages.inference,
             postprocess: stages.postprocess,

@@ -145,6 +145,7 @@ impl Shared {
         latencies.stage(Stage::Wait).record(waited);
         latencies.stage(Stage::Convert).record(times.convert);
         latencies.stage(Stage::Corrupt).record(times.corrupt);
+        latencies.stage(Stage::Upload).record(times.upload);
         latencies.stage(Stage::Preprocess).record(times.preprocess);
         latencies.stage(Stage::Inference).record(times.inference);
         latencies.stage(Stage::Postprocess).record(times.postprocess);

@@ -229,7 +229,10 @@ impl Worker {
             self.detect(model, Some(&picture), decoded.path(index))?;
             let times = &self.processed.times;
             if run >= LATENCY_WARM_UP {
-                samples.push((times.preprocess + times.inference + times.postprocess).as_secs_f64() * 1e3);
+                samples.push(
+                    (times.upload + times.preprocess + times.inference + times.postprocess).as_secs_f64()
+                        * 1e3,
+                );
             }
         }
         Ok(samples)

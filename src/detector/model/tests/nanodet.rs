@@ -61,13 +61,15 @@ fn outputs_are_those_of_the_original_graph() {
     let recorded: Recorded = serde_json::from_str(&text).unwrap();
     let Some(mut detector) = nanodet() else { return };
     let mut place = 0..;
-    for value in detector.session.input_mut().unwrap() {
+    for value in detector.engine.host().input_mut().unwrap() {
         let index = place.next().unwrap();
         *value = recorded_input(index / (416 * 416), index / 416 % 416, index % 416);
     }
-    let names: Vec<_> = detector.session.probe_outputs().unwrap().into_iter().map(|info| info.name).collect();
+    let names: Vec<_> =
+        detector.engine.host().probe_outputs().unwrap().into_iter().map(|info| info.name).collect();
     let outputs: Vec<_> = detector
-        .session
+        .engine
+        .host()
         .run(|views| views.iter().map(|view| (view.shape.to_vec(), view.data.to_vec())).collect())
         .unwrap();
     assert_eq!(names.len(), recorded.outputs.len());

@@ -1,0 +1,63 @@
+//! Whether a model's inputs and outputs can be used.
+
+use std::path::Path;
+
+use ort::value::{Outlet, TensorElementType, ValueType};
+
+use super::host::MAX_OUTPUTS;
+use crate::detector::DetectorError;
+use crate::detector::decode::{OutputInfo, shape_text};
+
+/// The model has one float32 input, and each of its dimensions is free or as in the manifest.
+pub(crate) fn check_input(inputs: &[Outlet], shape: &[i64], path: &Path) -> Result<(), DetectorError> {
+    let fits = |found: &[i64]| {
+        found.len() == shape.len()
+            && found.iter().zip(shape).all(|(found, wanted)| *found < 0 || found == wanted)
+    };
+    if let [only] = inputs
+        && let ValueType::Tensor { ty: TensorElementType::Float32, shape: found, .. } = only.dtype()
+        && fits(found)
+    {
+        return Ok(());
+    }
+    let describe = |input: &Outlet| format!("`{}` {}", input.name(), type_text(input.dtype()));
+    let found = if inputs.is_empty() {
+        "no input".to_owned()
+    } else {
+        inputs.iter().map(describe).collect::<Vec<_>>().join(", ")
+    };
+    Err(DetectorError::Input {
+        path: path.to_owned(),
+        expected: format!("one input of float32 {} (the manifest's `input`)", shape_text(shape)),
+        found,
+    })
+}
+
+pub(super) fn check_output_names(outputs: &[Outlet], path: &Path) -> Result<(), DetectorError> {
+    let refuse = |message: String| Err(DetectorError::Session { path: path.to_owned(), message });
+    if outputs.len() > MAX_OUTPUTS {
+        return refuse(format!("expected at most {MAX_OUTPUTS} outputs, found {}", outputs.len()));
+    }
+    // `ort` panics when an output without a name is asked for
+    if outputs.iter().any(|output| output.name().is_empty()) {
+        return refuse("expected a name for every output, found one without".to_owned());
+    }
+    Ok(())
+}
+
+pub(super) fn describe_output(output: &Outlet) -> OutputInfo {
+    let name = output.name().to_owned();
+    match output.dtype() {
+        ValueType::Tensor { ty, shape, .. } => {
+            OutputInfo { name, shape: shape.to_vec(), is_f32: *ty == TensorElementType::Float32 }
+        }
+        _ => OutputInfo { name, shape: Vec::new(), is_f32: false },
+    }
+}
+
+fn type_text(dtype: &ValueType) -> String {
+    match dtype {
+        ValueType::Tensor { ty, shape, .. } => format!("{ty:?} {}", shape_text(shape)).to_lowercase(),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,11 @@
+//! The ONNX Runtime session of one model.
+
+mod checks;
+mod host;
+mod open;
+mod options;
+
+pub(crate) use checks::check_input;
+pub(crate) use host::HostSession;
+pub(crate) use open::{configured, dispatch, open, with_complaints};
+pub use options::{GpuPath, SessionOptions};

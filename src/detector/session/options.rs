@@ -1,0 +1,63 @@
+//! How a model is run.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::detector::ProviderPolicy;
+
+/// Where a frame is turned into the input tensor, and candidates are picked from the outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GpuPath {
+    /// On the GPU where the model runs on one, otherwise on the CPU; [`ModelInfo`](crate::detector::ModelInfo) tells
+    /// which, and why.
+    #[default]
+    Auto,
+    /// On the GPU; loading fails where that cannot be.
+    Require,
+    /// On the CPU, whatever the model runs on.
+    Off,
+}
+
+/// How a model is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionOptions {
+    /// What to compute on.
+    pub providers: ProviderPolicy,
+    /// Threads for the work within an operator on the CPU; 0 leaves it to ONNX Runtime (one per core).
+    pub intra_op_threads: usize,
+    /// Whether ONNX Runtime's threads wait for their next work by spinning. That shaves a little off a run and costs
+    /// nearly a core per thread, also between frames, so it is off.
+    pub spinning: bool,
+    /// The GPU's number, for every provider but `cpu`.
+    pub device_id: i32,
+    /// Whether frames are prepared and candidates picked on the GPU, next to the model.
+    pub gpu_path: GpuPath,
+    /// Whether a model on a GPU is captured once as a CUDA graph and replayed, which saves launching its kernels one by
+    /// one. Where the provider cannot do that, the model's warnings say so.
+    pub cuda_graph: bool,
+    /// Where TensorRT keeps its built engines; building one takes minutes. `None` builds at every start.
+    pub tensorrt_cache: Option<PathBuf>,
+    /// Whether TensorRT may compute in half precision.
+    pub tensorrt_fp16: bool,
+    /// Trial runs before the first image, at least 1: buffers are allocated and kernels chosen then.
+    pub warm_up_runs: usize,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            providers: ProviderPolicy::default(),
+            intra_op_threads: 1,
+            spinning: false,
+            device_id: 0,
+            gpu_path: GpuPath::Auto,
+            cuda_graph: true,
+            tensorrt_cache: None,
+            tensorrt_fp16: false,
+            warm_up_runs: 3,
+        }
+    }
+}
