@@ -11,6 +11,7 @@ pub mod dashboard;
 pub mod data;
 pub mod detector;
 pub mod evaluation;
+mod gpu;
 pub mod health;
 pub mod image;
 pub mod pipeline;

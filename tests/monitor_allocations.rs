@@ -111,6 +111,7 @@ fn profile() -> Profile {
         path: PathBuf::new(),
         sha256: "0".repeat(64),
         provider: Provider::Cpu,
+        gpu: None,
         input_width: 416,
         input_height: 416,
         class_names: classes,

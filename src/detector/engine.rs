@@ -4,17 +4,20 @@
 use std::time::{Duration, Instant};
 
 use super::decode::{Candidates, Decoder, OutputInfo, TensorView};
+use super::device::DeviceEngine;
 use super::fit::Fit;
 use super::manifest::InputSpec;
 use super::preprocess::Preprocessor;
 use super::session::HostSession;
-use super::{DetectorError, StageTimes};
+use super::{DetectorError, StageTimes, Thresholds};
 use crate::image::PixelView;
 
 /// A model in ONNX Runtime with everything around it that handles tensors.
 pub(super) enum Engine {
     /// Images are prepared, and outputs read, in the host's memory.
     Host(HostEngine),
+    /// All of it happens on the GPU.
+    Device(Box<DeviceEngine>),
 }
 
 /// Prepares images on the CPU.
@@ -33,15 +36,15 @@ impl Engine {
     /// The session of an engine in the host's memory.
     #[cfg(test)]
     pub(super) fn host(&mut self) -> &mut HostSession {
-        match self {
-            Self::Host(host) => &mut host.session,
-        }
+        let Self::Host(host) = self else { panic!("not in the host's memory") };
+        &mut host.session
     }
 
     /// How many images one run can take.
     pub(super) fn max_batch(&self) -> usize {
         match self {
             Self::Host(_) => 1,
+            Self::Device(device) => device.max_batch(),
         }
     }
 
@@ -53,7 +56,7 @@ impl Engine {
         name: &str,
         decoder: &mut Decoder,
         candidates: &mut Candidates,
-        begin: &mut dyn FnMut(&mut Candidates),
+        thresholds: &Thresholds,
         found: &mut dyn FnMut(usize, Fit, &mut Candidates),
     ) -> Result<StageTimes, DetectorError> {
         let failed = |message| DetectorError::Inference { name: name.to_owned(), message };
@@ -66,7 +69,7 @@ impl Engine {
                 let mut inferred = preprocessed;
                 let mut read = |outputs: &[TensorView<'_>]| {
                     inferred = Instant::now();
-                    begin(candidates);
+                    candidates.begin(thresholds);
                     decoder.decode(outputs, candidates)?;
                     found(0, fit, candidates);
                     Ok(())
@@ -80,13 +83,19 @@ impl Engine {
                     postprocess: inferred.elapsed(),
                 })
             }
+            Self::Device(device) => device
+                .run(images, thresholds, decoder, candidates, found)
+                .map_err(|failure| failure.into_error(name)),
         }
     }
 
-    /// A run on whatever the input tensor holds.
+    /// Runs on whatever the input tensor holds, one for every number of images.
     pub(super) fn trial(&mut self) -> Result<(), String> {
         match self {
             Self::Host(host) => host.session.run(|_| ()),
+            Self::Device(device) => {
+                (1..=device.max_batch()).try_for_each(|images| device.trial(images, |_| ()))
+            }
         }
     }
 
@@ -94,6 +103,15 @@ impl Engine {
     pub(super) fn probe_outputs(&mut self) -> Result<Vec<OutputInfo>, String> {
         match self {
             Self::Host(host) => host.session.probe_outputs(),
+            Self::Device(device) => Ok(device.output_infos()),
+        }
+    }
+
+    /// Prepares for reading what `decoder` reads.
+    pub(super) fn read_for(&mut self, decoder: &Decoder) -> Result<(), String> {
+        match self {
+            Self::Host(_) => Ok(()),
+            Self::Device(device) => device.pick_for(decoder),
         }
     }
 
@@ -101,6 +119,7 @@ impl Engine {
     pub(super) fn check_scores(&mut self, decoder: &Decoder) -> Result<Result<(), DetectorError>, String> {
         match self {
             Self::Host(host) => host.session.run(|outputs| decoder.check_scores(outputs)),
+            Self::Device(device) => device.trial(1, |outputs| decoder.check_scores(outputs)),
         }
     }
 }

@@ -77,6 +77,14 @@ pub enum DetectorError {
         /// Each provider that was tried, with its failure.
         failures: Vec<ProviderFailure>,
     },
+    /// Frames cannot be prepared on the GPU, which was required.
+    #[error("model `{}`: frames cannot be prepared and candidates picked on the GPU (`gpu_path` is `require`): {reason}", path.display())]
+    GpuPath {
+        /// The model file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// ONNX Runtime refuses the model.
     #[error("ONNX Runtime cannot load model `{}`: {message}", path.display())]
     Session {

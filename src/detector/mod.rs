@@ -6,6 +6,7 @@
 
 mod agreement;
 pub mod decode;
+mod device;
 mod engine;
 mod error;
 mod fit;
@@ -17,6 +18,7 @@ mod model;
 pub(crate) mod model_file;
 pub mod nms;
 mod normalise;
+mod opening;
 pub(crate) mod placement;
 pub mod preprocess;
 pub(crate) mod probe;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::decode::{Candidates, DecodeContext, DecodeStats, Decoder};
-use super::engine::{Engine, HostEngine};
+use super::engine::Engine;
 use super::error::ProviderFailure;
 use super::fit::Fit;
 use super::library;
@@ -12,7 +12,8 @@ use super::load_phase::LoadPhase;
 use super::manifest::{DecoderKind, ModelManifest};
 use super::model_file;
 use super::nms::{Candidate, Nms};
-use super::session::{self, HostSession, SessionOptions};
+use super::opening;
+use super::session::SessionOptions;
 use super::{Agreement, Detection, DetectorError, Provider, Thresholds};
 use crate::image::PixelView;
 
@@ -67,6 +68,8 @@ pub struct ModelInfo {
     pub sha256: String,
     /// What computes.
     pub provider: Provider,
+    /// The GPU on which frames are prepared and candidates picked; `None` where the CPU does that.
+    pub gpu: Option<String>,
     /// Width of the model's input, pixels.
     pub input_width: u32,
     /// Height of the model's input, pixels.
@@ -118,31 +121,30 @@ impl Detector {
                 progress(LoadPhase::VerifyingHash { done_bytes, total_bytes });
             })?;
         let runtime = library::runtime()?;
-        let opened = session::open(&runtime, &path, options, None, &mut |provider| {
+        let mut ready = opening::open(&runtime, &path, &manifest.input, options, &mut |provider| {
             progress(LoadPhase::CreatingSession { provider });
         })?;
-        let host = HostSession::new(opened.session, &path, &manifest.input)?;
-        let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
         progress(LoadPhase::CheckingOutputs);
-        let decoder = bind(manifest, &mut engine)?;
+        let decoder = bind(manifest, &mut ready.engine)?;
         let info = ModelInfo {
             name: manifest.name.clone(),
             path,
             sha256,
-            provider: opened.provider,
+            provider: ready.provider,
+            gpu: ready.gpu,
             input_width: manifest.input.width,
             input_height: manifest.input.height,
             class_names: manifest.class_names().to_vec(),
             decoder: manifest.decoder.kind,
             runtime_version: runtime.library.version,
             runtime_library: runtime.library.path,
-            warnings: warnings(manifest, opened.provider, &opened.failures),
+            warnings: warnings(manifest, ready.provider, &ready.failures, ready.notes),
         };
         for warning in &info.warnings {
             tracing::warn!(model = info.name, "{warning}");
         }
         let mut detector = Self {
-            engine,
+            engine: ready.engine,
             decoder,
             candidates: Candidates::new(manifest.decoder.max_candidates),
             nms: Nms::new(),
@@ -237,8 +239,7 @@ impl Detector {
             let inside = |detection: &Detection| detection.bbox.area() > 0.0;
             out.detections.extend(items.iter().map(to_image).filter(inside));
         };
-        let mut begin = |candidates: &mut Candidates| candidates.begin(thresholds);
-        engine.run(images, &info.name, decoder, candidates, &mut begin, &mut found)
+        engine.run(images, &info.name, decoder, candidates, thresholds, &mut found)
     }
 
     /// What is known about the model.
@@ -290,12 +291,18 @@ fn bind(manifest: &ModelManifest, engine: &mut Engine) -> Result<Decoder, Detect
     };
     let outputs = engine.probe_outputs().map_err(failed)?;
     let decoder = Decoder::bind(&context, &outputs)?;
+    engine.read_for(&decoder).map_err(failed)?;
     engine.check_scores(&decoder).map_err(failed)??;
     Ok(decoder)
 }
 
-fn warnings(manifest: &ModelManifest, provider: Provider, failures: &[ProviderFailure]) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn warnings(
+    manifest: &ModelManifest,
+    provider: Provider,
+    failures: &[ProviderFailure],
+    notes: Vec<String>,
+) -> Vec<String> {
+    let mut warnings = notes;
     if manifest.sha256.is_none() {
         warnings.push(
             "the manifest has no `sha256`: nothing tells whether the model file is the right one".to_owned(),

@@ -19,6 +19,11 @@ impl Normalisation {
         Self { scale, offset }
     }
 
+    /// What a value is multiplied by, and what is added then, channel by channel.
+    pub(crate) fn factors(&self) -> ([f32; 3], [f32; 3]) {
+        (self.scale, self.offset)
+    }
+
     /// The three values of a grey pixel.
     pub(crate) fn of_grey(&self, level: u8) -> [f32; 3] {
         let value = f32::from(level);

@@ -7,6 +7,7 @@ mod candidates;
 mod end_to_end;
 mod nanodet;
 mod outputs;
+mod rows;
 mod rtdetr;
 mod scores;
 mod yolo_rows;
@@ -22,6 +23,7 @@ use super::manifest::{Activation, DecoderKind, DecoderSpec, InputSpec};
 pub use candidates::{Candidates, DecodeStats};
 pub(crate) use outputs::shape_text;
 pub use outputs::{OutputInfo, TensorView};
+pub(crate) use rows::{Part, Row, RowBlock};
 
 use outputs::Outputs;
 

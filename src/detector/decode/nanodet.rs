@@ -6,7 +6,7 @@
 
 use super::outputs::{Matrix, Outputs, ShapeChanged};
 use super::scores::ScoreReader;
-use super::{Candidates, TensorView};
+use super::{Candidates, Part, Row, RowBlock, TensorView};
 use crate::detector::{BoundingBox, DetectorError};
 
 /// One level of the feature pyramid.
@@ -30,6 +30,16 @@ struct Block {
 }
 
 impl Block {
+    fn part(&self) -> Part {
+        Part {
+            output: self.matrix.output,
+            start: self.first_row * self.matrix.columns + self.first_column,
+            row_stride: self.matrix.columns,
+            column_stride: 1,
+            columns: self.columns,
+        }
+    }
+
     fn row<'a>(&self, data: &'a [f32], row: usize) -> &'a [f32] {
         let start = (self.first_row + row) * self.matrix.columns + self.first_column;
         data.get(start..start + self.columns).unwrap_or_default()
@@ -90,6 +100,34 @@ impl Nanodet {
             first_cell += level.cells;
         }
         Ok(())
+    }
+
+    pub(super) fn reader(&self) -> ScoreReader {
+        self.reader
+    }
+
+    pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
+        let mut first_row = 0;
+        let block = |level: &Level| {
+            let (scores, boxes) = (level.scores.part(), level.boxes.part());
+            let block = RowBlock { rows: level.cells, first_row, scores, boxes, objectness: None };
+            first_row += level.cells;
+            block
+        };
+        self.levels.iter().map(block).collect()
+    }
+
+    pub(super) fn take_row(&self, row: &Row<'_>, candidates: &mut Candidates) {
+        let mut first_cell = 0;
+        for level in &self.levels {
+            if let Some(cell) = row.number.checked_sub(first_cell).filter(|cell| *cell < level.cells) {
+                self.reader.take(row.scores, 1.0, row.number, candidates, || {
+                    level.bounding_box(cell, row.boxes, self.offset)
+                });
+                return;
+            }
+            first_cell += level.cells;
+        }
     }
 
     pub(super) fn visit_scores(&self, outputs: &[TensorView<'_>], visit: &mut dyn FnMut(f32)) {

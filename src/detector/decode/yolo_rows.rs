@@ -5,7 +5,7 @@
 
 use super::outputs::{Matrix, Outputs, ShapeChanged};
 use super::scores::ScoreReader;
-use super::{Candidates, TensorView};
+use super::{Candidates, Part, Row, RowBlock, TensorView};
 use crate::detector::{BoundingBox, DetectorError};
 
 /// Columns before the classes.
@@ -52,19 +52,50 @@ impl YoloRows {
         bbox: impl Fn(usize, [f32; 4]) -> BoundingBox,
     ) -> Result<(), ShapeChanged> {
         let data = self.matrix.of(outputs)?;
-        let threshold = self.reader.raw_threshold(candidates.low_score());
-        for (index, row) in data.chunks_exact(self.matrix.columns).enumerate() {
-            let Some(([x, y, w, h, objectness], classes)) = row.split_first_chunk::<HEAD_COLUMNS>() else {
-                continue;
-            };
-            if !objectness.is_finite() {
-                candidates.stats_mut().non_finite += 1;
-            } else if *objectness >= threshold {
-                let objectness = self.reader.score(*objectness);
-                self.reader.take(classes, objectness, index, candidates, || bbox(index, [*x, *y, *w, *h]));
-            }
+        for (number, row) in data.chunks_exact(self.matrix.columns).enumerate() {
+            let Some((head, scores)) = row.split_first_chunk::<HEAD_COLUMNS>() else { continue };
+            let [boxes @ .., objectness] = head;
+            self.take_row(&Row { number, objectness: *objectness, scores, boxes }, candidates, &bbox);
         }
         Ok(())
+    }
+
+    pub(super) fn reader(&self) -> ScoreReader {
+        self.reader
+    }
+
+    pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
+        let part = |start: usize, columns: usize| Part {
+            output: self.matrix.output,
+            start,
+            row_stride: self.matrix.columns,
+            column_stride: 1,
+            columns,
+        };
+        vec![RowBlock {
+            rows: self.matrix.rows,
+            first_row: 0,
+            scores: part(HEAD_COLUMNS, self.matrix.columns - HEAD_COLUMNS),
+            boxes: part(0, HEAD_COLUMNS - 1),
+            objectness: Some(part(HEAD_COLUMNS - 1, 1)),
+        }]
+    }
+
+    /// Takes one row; `bbox` makes its box from its four values.
+    pub(super) fn take_row(
+        &self,
+        row: &Row<'_>,
+        candidates: &mut Candidates,
+        bbox: impl Fn(usize, [f32; 4]) -> BoundingBox,
+    ) {
+        let [x, y, w, h] = *row.boxes else { return };
+        if !row.objectness.is_finite() {
+            candidates.stats_mut().non_finite += 1;
+        } else if row.objectness >= self.reader.raw_threshold(candidates.low_score()) {
+            let objectness = self.reader.score(row.objectness);
+            self.reader
+                .take(row.scores, objectness, row.number, candidates, || bbox(row.number, [x, y, w, h]));
+        }
     }
 
     pub(super) fn visit_scores(&self, outputs: &[TensorView<'_>], visit: &mut dyn FnMut(f32)) {

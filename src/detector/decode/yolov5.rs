@@ -1,8 +1,9 @@
 //! YOLOv5 to v7: boxes as centre and size in input pixels, decoded in the graph.
 
 use super::outputs::{Outputs, ShapeChanged};
+use super::scores::ScoreReader;
 use super::yolo_rows::YoloRows;
-use super::{Candidates, TensorView};
+use super::{Candidates, Row, RowBlock, TensorView};
 use crate::detector::{BoundingBox, DetectorError};
 
 /// A YOLOv5 head bound to its output.
@@ -21,6 +22,18 @@ impl Yolov5 {
         candidates: &mut Candidates,
     ) -> Result<(), ShapeChanged> {
         self.0.decode(outputs, candidates, |_, [x, y, w, h]| BoundingBox::from_centre(x, y, w, h))
+    }
+
+    pub(super) fn reader(&self) -> ScoreReader {
+        self.0.reader()
+    }
+
+    pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
+        self.0.row_blocks()
+    }
+
+    pub(super) fn take_row(&self, row: &Row<'_>, candidates: &mut Candidates) {
+        self.0.take_row(row, candidates, |_, [x, y, w, h]| BoundingBox::from_centre(x, y, w, h));
     }
 
     pub(super) fn visit_scores(&self, outputs: &[TensorView<'_>], visit: &mut dyn FnMut(f32)) {

@@ -5,7 +5,7 @@
 
 use super::outputs::{Matrix, Outputs, ShapeChanged};
 use super::scores::ScoreReader;
-use super::{Candidates, TensorView};
+use super::{Candidates, Part, Row, RowBlock, TensorView};
 use crate::detector::{BoundingBox, DetectorError};
 
 /// Rows before the classes: x, y, w, h.
@@ -82,6 +82,28 @@ impl Yolov8 {
     fn push(&self, head: &Head<'_>, index: usize, class: usize, raw: f32, candidates: &mut Candidates) {
         let place = (index * self.classes + class) as u32;
         candidates.push(head.bounding_box(index), self.reader.score(raw), class as u32, place);
+    }
+
+    pub(super) fn reader(&self) -> ScoreReader {
+        self.reader
+    }
+
+    pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
+        let boxes = self.matrix.columns;
+        let part = |first: usize, columns: usize| Part {
+            output: self.matrix.output,
+            start: first * boxes,
+            row_stride: 1,
+            column_stride: boxes,
+            columns,
+        };
+        let (scores, boxes_part) = (part(HEAD_ROWS, self.classes), part(0, HEAD_ROWS));
+        vec![RowBlock { rows: boxes, first_row: 0, scores, boxes: boxes_part, objectness: None }]
+    }
+
+    pub(super) fn take_row(&self, row: &Row<'_>, candidates: &mut Candidates) {
+        let [x, y, w, h] = *row.boxes else { return };
+        self.reader.take(row.scores, 1.0, row.number, candidates, || BoundingBox::from_centre(x, y, w, h));
     }
 
     pub(super) fn visit_scores(&self, outputs: &[TensorView<'_>], visit: &mut dyn FnMut(f32)) {

@@ -11,7 +11,7 @@ use crate::detector::decode::{OutputInfo, TensorView};
 use crate::detector::manifest::InputSpec;
 
 /// At most so many outputs are read; the largest heads have 12.
-pub(super) const MAX_OUTPUTS: usize = 32;
+pub(crate) const MAX_OUTPUTS: usize = 32;
 
 /// A model in ONNX Runtime, with its input tensor.
 pub(crate) struct HostSession {

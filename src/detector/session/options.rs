@@ -42,6 +42,8 @@ pub struct SessionOptions {
     pub tensorrt_cache: Option<PathBuf>,
     /// Whether TensorRT may compute in half precision.
     pub tensorrt_fp16: bool,
+    /// The most images for one run of the model, 1 to 64. A model with a fixed batch takes what it takes.
+    pub max_batch: usize,
     /// Trial runs before the first image, at least 1: buffers are allocated and kernels chosen then.
     pub warm_up_runs: usize,
 }
@@ -57,6 +59,7 @@ impl Default for SessionOptions {
             cuda_graph: true,
             tensorrt_cache: None,
             tensorrt_fp16: false,
+            max_batch: 1,
             warm_up_runs: 3,
         }
     }

@@ -237,6 +237,7 @@ fn model() -> ModelInfo {
         path: PathBuf::new(),
         sha256: HASH.into(),
         provider: Provider::Cpu,
+        gpu: None,
         input_width: 416,
         input_height: 416,
         class_names: vec!["car".into(), "dog".into()],

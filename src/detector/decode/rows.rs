@@ -1,0 +1,84 @@
+//! Reading outputs row by row, for a GPU that picks the rows that may hold an object and brings back only those.
+
+use super::{Candidates, Decoder, Head};
+
+/// A matrix inside an output: element (row, column) lies `start + row * row_stride + column * column_stride` elements
+/// into an image's share of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Index among the outputs.
+    pub(crate) output: usize,
+    pub(crate) start: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
+    pub(crate) columns: usize,
+}
+
+/// Rows of boxes with their scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowBlock {
+    pub(crate) rows: usize,
+    /// Number of the first row.
+    pub(crate) first_row: usize,
+    pub(crate) scores: Part,
+    pub(crate) boxes: Part,
+    /// One column, where the head has objectness.
+    pub(crate) objectness: Option<Part>,
+}
+
+/// One row that may hold an object.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) number: usize,
+    /// As the model gives it; ignored where the head has none.
+    pub(crate) objectness: f32,
+    pub(crate) scores: &'a [f32],
+    pub(crate) boxes: &'a [f32],
+}
+
+impl Decoder {
+    /// The blocks of rows that [`decode_rows`](Self::decode_rows) takes rows of. Empty where the head's outputs are read
+    /// as a whole, because they are small.
+    pub(crate) fn row_blocks(&self) -> Vec<RowBlock> {
+        match &self.head {
+            Head::Nanodet(head) => head.row_blocks(),
+            Head::Yolox(head) => head.row_blocks(),
+            Head::Yolov5(head) => head.row_blocks(),
+            Head::Yolov8(head) => head.row_blocks(),
+            Head::EndToEnd(_) | Head::Rtdetr(_) => Vec::new(),
+        }
+    }
+
+    /// A raw value that every row with a score from `score` up reaches, in its objectness and its best class.
+    pub(crate) fn raw_threshold(&self, score: f32) -> f32 {
+        match &self.head {
+            Head::Nanodet(head) => head.reader().raw_threshold(score),
+            Head::Yolox(head) => head.reader().raw_threshold(score),
+            Head::Yolov5(head) => head.reader().raw_threshold(score),
+            Head::Yolov8(head) => head.reader().raw_threshold(score),
+            Head::EndToEnd(_) | Head::Rtdetr(_) => f32::NEG_INFINITY,
+        }
+    }
+
+    /// Takes rows that were picked, in ascending order, into `candidates`, which the caller has
+    /// [begun](Candidates::begin). What comes out is what [`decode`](Self::decode) finds in the whole outputs, if every
+    /// row that reaches [`raw_threshold`](Self::raw_threshold) is among them. `non_finite` values were seen in others.
+    pub(crate) fn decode_rows<'a>(
+        &self,
+        rows: impl Iterator<Item = Row<'a>>,
+        non_finite: usize,
+        candidates: &mut Candidates,
+    ) {
+        candidates.stats_mut().non_finite += non_finite;
+        for row in rows {
+            match &self.head {
+                Head::Nanodet(head) => head.take_row(&row, candidates),
+                Head::Yolox(head) => head.take_row(&row, candidates),
+                Head::Yolov5(head) => head.take_row(&row, candidates),
+                Head::Yolov8(head) => head.take_row(&row, candidates),
+                Head::EndToEnd(_) | Head::Rtdetr(_) => {}
+            }
+        }
+        candidates.finish();
+    }
+}

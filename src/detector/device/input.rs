@@ -1,0 +1,181 @@
+//! From an image in the host's memory to its slot of the input tensor on the GPU.
+
+use crate::detector::fit::Fit;
+use crate::detector::manifest::{Colour, InputSpec, Layout};
+use crate::detector::normalise::Normalisation;
+use crate::gpu::{DeviceBuffer, Gpu, GpuError, PinnedBuffer, PrepareParameters, ResizeKind, Tap};
+use crate::image::{ChannelOrder, PixelView};
+
+use super::resize::ResizeTables;
+
+/// Bytes that are copied to the GPU while the next ones are copied to locked memory.
+const CHUNK: usize = 512 * 1024;
+
+/// The tensor of all slots, and what is needed to fill them.
+pub(super) struct DeviceInput {
+    spec: InputSpec,
+    normalisation: Normalisation,
+    half_precision: bool,
+    tensor: DeviceBuffer,
+    slots: Vec<Slot>,
+}
+
+/// One image's way to the GPU. Buffers grow with the largest image.
+struct Slot {
+    locked: PinnedBuffer,
+    image: DeviceBuffer,
+    /// Tables for images of one size.
+    tables: Option<(Fit, Tables)>,
+}
+
+/// Resize tables on the GPU.
+struct Tables {
+    kind: ResizeKind,
+    columns: DeviceBuffer,
+    rows: DeviceBuffer,
+    column_weights: DeviceBuffer,
+    row_weights: DeviceBuffer,
+}
+
+impl DeviceInput {
+    /// A tensor of `batch` images, float16 or float32.
+    pub(super) fn new(
+        gpu: &Gpu,
+        spec: &InputSpec,
+        batch: usize,
+        half_precision: bool,
+    ) -> Result<Self, GpuError> {
+        let slot = |_| Ok(Slot { locked: gpu.pinned_buffer(1)?, image: gpu.device_buffer(1)?, tables: None });
+        let bytes = batch * 3 * spec.width as usize * spec.height as usize * element_bytes(half_precision);
+        Ok(Self {
+            spec: spec.clone(),
+            normalisation: Normalisation::new(spec.mean, spec.std),
+            half_precision,
+            tensor: gpu.device_buffer(bytes)?,
+            slots: (0..batch).map(slot).collect::<Result<_, GpuError>>()?,
+        })
+    }
+
+    /// The tensor's place on the GPU.
+    pub(super) fn address(&self) -> u64 {
+        self.tensor.address()
+    }
+
+    /// Copies the image to the GPU, chunk by chunk. The copies are queued when this returns.
+    pub(super) fn upload(&mut self, gpu: &Gpu, slot: usize, image: &PixelView<'_>) -> Result<Fit, GpuError> {
+        let fit = Fit::new(&self.spec, image.width(), image.height());
+        let Some(slot) = self.slots.get_mut(slot) else { return Ok(fit) };
+        let data = image.data();
+        if slot.locked.bytes().len() < data.len() {
+            gpu.wait()?;
+            slot.locked = gpu.pinned_buffer(data.len())?;
+            slot.image = gpu.device_buffer(data.len())?;
+        }
+        if slot.tables.as_ref().is_none_or(|(of, _)| *of != fit) {
+            gpu.wait()?;
+            slot.tables = Some((fit, Tables::new(gpu, &fit, &self.spec)?));
+        }
+        let mut offset = 0;
+        for chunk in data.chunks(CHUNK) {
+            if let Some(place) = slot.locked.bytes_mut().get_mut(offset..offset + chunk.len()) {
+                place.copy_from_slice(chunk);
+            }
+            gpu.upload(&slot.locked, &slot.image, offset, chunk.len())?;
+            offset += chunk.len();
+        }
+        Ok(fit)
+    }
+
+    /// Queues the making of the tensor's part from an uploaded image. `header` is set to zero on the way, if it is not 0.
+    pub(super) fn prepare(
+        &self,
+        gpu: &Gpu,
+        slot_index: usize,
+        image: &PixelView<'_>,
+        header: u64,
+    ) -> Result<(), GpuError> {
+        let Some((slot, (fit, tables))) =
+            self.slots.get(slot_index).and_then(|slot| Some((slot, slot.tables.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let (width, height) = fit.size();
+        let (left, top) = fit.origin();
+        let elements = 3 * self.spec.width as usize * self.spec.height as usize;
+        let bytes = elements * element_bytes(self.half_precision);
+        let Some(target) = self.tensor.at(slot_index * bytes, bytes) else { return Ok(()) };
+        let (scale, offset) = self.normalisation.factors();
+        gpu.prepare(&PrepareParameters {
+            source: slot.image.address(),
+            columns: tables.columns.address(),
+            rows: tables.rows.address(),
+            column_weights: tables.column_weights.address(),
+            row_weights: tables.row_weights.address(),
+            target,
+            header,
+            step: image.step() as u64,
+            channels: image.order().channels() as i32,
+            resize: tables.kind,
+            width: width as i32,
+            height: height as i32,
+            left: left as i32,
+            top: top as i32,
+            input_width: self.spec.width as i32,
+            input_height: self.spec.height as i32,
+            interleaved: i32::from(self.spec.layout == Layout::Nhwc),
+            half_precision: i32::from(self.half_precision),
+            order: channel_order(image.order(), self.spec.colour),
+            scale,
+            offset,
+            pad: self.normalisation.of_grey(self.spec.pad_value),
+        })
+    }
+
+    /// The tensor of the first slot as the GPU holds it, for tests.
+    #[cfg(test)]
+    pub(super) fn read_first(&self, gpu: &Gpu) -> Result<Vec<f32>, GpuError> {
+        let elements = 3 * self.spec.width as usize * self.spec.height as usize;
+        let mut locked = gpu.pinned_buffer(elements * 4)?;
+        gpu.download(self.tensor.address(), &mut locked, 0, elements * 4)?;
+        gpu.wait()?;
+        Ok(locked.floats(0, elements).to_vec())
+    }
+}
+
+impl Tables {
+    fn new(gpu: &Gpu, fit: &Fit, spec: &InputSpec) -> Result<Self, GpuError> {
+        let tables = ResizeTables::new(fit.source_size(), fit.size(), spec.interpolation);
+        let of_taps = |taps: &[Tap]| -> Vec<u8> {
+            let words = taps.iter().flat_map(|tap| [tap.first, tap.count, tap.weight_a, tap.weight_b]);
+            words.flat_map(i32::to_ne_bytes).collect()
+        };
+        let of_weights =
+            |weights: &[f32]| -> Vec<u8> { weights.iter().flat_map(|weight| weight.to_ne_bytes()).collect() };
+        let upload = |bytes: Vec<u8>| {
+            let buffer = gpu.device_buffer(bytes.len())?;
+            gpu.upload_now(&bytes, &buffer)?;
+            Ok(buffer)
+        };
+        Ok(Self {
+            kind: tables.kind,
+            columns: upload(of_taps(&tables.columns))?,
+            rows: upload(of_taps(&tables.rows))?,
+            column_weights: upload(of_weights(&tables.column_weights))?,
+            row_weights: upload(of_weights(&tables.row_weights))?,
+        })
+    }
+}
+
+pub(super) fn element_bytes(half_precision: bool) -> usize {
+    if half_precision { 2 } else { 4 }
+}
+
+/// The image's channel for each of the tensor's.
+pub(super) fn channel_order(image: ChannelOrder, tensor: Colour) -> [i32; 3] {
+    let from_rgb = matches!(image, ChannelOrder::Rgb | ChannelOrder::Rgba);
+    match image {
+        ChannelOrder::Mono => [0, 0, 0],
+        _ if from_rgb == (tensor == Colour::Rgb) => [0, 1, 2],
+        _ => [2, 1, 0],
+    }
+}
