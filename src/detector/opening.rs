@@ -94,6 +94,8 @@ fn on_gpu(
         if opened.provider == Provider::Cpu {
             return Ok(Err(format!("the model runs on `{}`", opened.provider)));
         }
+        session::check_device_input(opened.session.inputs(), &input.shape(), path)?;
+        session::check_output_names(opened.session.outputs(), path)?;
         let gpu = Arc::clone(gpu);
         match DeviceEngine::new(opened.session, gpu, options.device_id, input, options.max_batch) {
             Ok(device) => {

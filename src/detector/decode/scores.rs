@@ -69,7 +69,7 @@ impl ScoreReader {
                     take(bbox, class, raw);
                 }
             }
-        } else if let Some((class, raw)) = best_finite(raw) {
+        } else if let Some((class, raw)) = best_finite(raw).filter(|(_, raw)| *raw >= threshold) {
             take(bbox(), class, raw);
         }
     }

@@ -266,3 +266,31 @@ proptest! {
         check_heads(|index| seed[(index * 31 + index / 97) % 97], low)?;
     }
 }
+
+/// The machine's GPU, or `None`, said aloud.
+fn gpu() -> Option<Gpu> {
+    match Gpu::open(0) {
+        Ok(gpu) => Some(gpu),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn the_gpu_prepares_what_the_cpu_prepares() {
+    let Some(gpu) = gpu() else { return };
+    for interpolation in [Interpolation::Linear, Interpolation::Area] {
+        for (width, height) in [(1280, 720), (640, 360), (1920, 1080), (333, 777)] {
+            let spec = InputSpec { interpolation, ..spec(640, 640) };
+            let (data, step) = picture(ChannelOrder::Bgr, width, height, 3, 11);
+            let image = PixelView::new(ChannelOrder::Bgr, width, height, step, &data).unwrap();
+            let mut input = DeviceInput::new(&gpu, &spec, 1, false).unwrap();
+            input.upload(&gpu, 0, &image).unwrap();
+            input.prepare(&gpu, 0, &image, 0).unwrap();
+            let off = difference(&spec, &image, &input.read_first(&gpu).unwrap());
+            assert!(off <= 1.0 + 1e-3, "{width}x{height} {interpolation:?}: {off} grey levels off");
+        }
+    }
+}

@@ -10,12 +10,27 @@ use crate::detector::decode::{OutputInfo, shape_text};
 
 /// The model has one float32 input, and each of its dimensions is free or as in the manifest.
 pub(crate) fn check_input(inputs: &[Outlet], shape: &[i64], path: &Path) -> Result<(), DetectorError> {
+    check_input_of(inputs, shape, path, &[TensorElementType::Float32])
+}
+
+/// As [`check_input`], with an input of float32 or float16: the GPU writes both.
+pub(crate) fn check_device_input(inputs: &[Outlet], shape: &[i64], path: &Path) -> Result<(), DetectorError> {
+    check_input_of(inputs, shape, path, &[TensorElementType::Float32, TensorElementType::Float16])
+}
+
+fn check_input_of(
+    inputs: &[Outlet],
+    shape: &[i64],
+    path: &Path,
+    types: &[TensorElementType],
+) -> Result<(), DetectorError> {
     let fits = |found: &[i64]| {
         found.len() == shape.len()
             && found.iter().zip(shape).all(|(found, wanted)| *found < 0 || found == wanted)
     };
     if let [only] = inputs
-        && let ValueType::Tensor { ty: TensorElementType::Float32, shape: found, .. } = only.dtype()
+        && let ValueType::Tensor { ty, shape: found, .. } = only.dtype()
+        && types.contains(ty)
         && fits(found)
     {
         return Ok(());
@@ -28,12 +43,16 @@ pub(crate) fn check_input(inputs: &[Outlet], shape: &[i64], path: &Path) -> Resu
     };
     Err(DetectorError::Input {
         path: path.to_owned(),
-        expected: format!("one input of float32 {} (the manifest's `input`)", shape_text(shape)),
+        expected: format!(
+            "one input of {} {} (the manifest's `input`)",
+            types.iter().map(|ty| format!("{ty:?}").to_lowercase()).collect::<Vec<_>>().join(" or "),
+            shape_text(shape)
+        ),
         found,
     })
 }
 
-pub(super) fn check_output_names(outputs: &[Outlet], path: &Path) -> Result<(), DetectorError> {
+pub(crate) fn check_output_names(outputs: &[Outlet], path: &Path) -> Result<(), DetectorError> {
     let refuse = |message: String| Err(DetectorError::Session { path: path.to_owned(), message });
     if outputs.len() > MAX_OUTPUTS {
         return refuse(format!("expected at most {MAX_OUTPUTS} outputs, found {}", outputs.len()));
