@@ -35,5 +35,5 @@ pub use load_phase::LoadPhase;
 pub use manifest::ModelManifest;
 pub use model::{Detector, ImageDetections, ModelInfo, StageTimes};
 pub use provider::{Fallback, Provider, ProviderPolicy, UnknownProvider};
-pub use session::{GpuPath, SessionOptions};
+pub use session::{GpuPath, MAX_BATCH, SessionOptions};
 pub use thresholds::Thresholds;

@@ -12,7 +12,7 @@ use super::load_phase::LoadPhase;
 use super::manifest::{DecoderKind, ModelManifest};
 use super::model_file;
 use super::nms::{Candidate, Nms};
-use super::session::{self, HostSession, SessionOptions};
+use super::session::{self, HostSession, MAX_BATCH, SessionOptions};
 use super::{Agreement, Detection, DetectorError, Provider, Thresholds};
 use crate::image::PixelView;
 
@@ -112,6 +112,9 @@ impl Detector {
         progress: &mut dyn FnMut(LoadPhase),
     ) -> Result<Self, DetectorError> {
         manifest.validate()?;
+        if !(1..=MAX_BATCH).contains(&options.max_batch) {
+            return Err(DetectorError::MaxBatch { found: options.max_batch, most: MAX_BATCH });
+        }
         let path = manifest.model_path();
         let sha256 =
             model_file::verify(&path, manifest.sha256.as_deref(), &mut |done_bytes, total_bytes| {
@@ -121,10 +124,17 @@ impl Detector {
         let opened = session::open(&runtime, &path, options, None, &mut |provider| {
             progress(LoadPhase::CreatingSession { provider });
         })?;
-        let host = HostSession::new(opened.session, &path, &manifest.input)?;
+        let host = HostSession::new(opened.session, &path, &manifest.input, options.max_batch)?;
         let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
         progress(LoadPhase::CheckingOutputs);
-        let decoder = bind(manifest, &mut engine)?;
+        let mut decoder = bind(manifest, &mut engine)?;
+        let mut candidates = Candidates::new(manifest.decoder.max_candidates);
+        let thresholds = manifest.thresholds();
+        engine.check_batches(&path, &mut decoder, &mut candidates, &mut |c| c.begin(&thresholds))?;
+        let mut warnings = warnings(manifest, opened.provider, &opened.failures);
+        if options.max_batch > engine.max_batch() {
+            warnings.push(one_image_per_run(options.max_batch, engine.max_batch()));
+        }
         let info = ModelInfo {
             name: manifest.name.clone(),
             path,
@@ -136,19 +146,13 @@ impl Detector {
             decoder: manifest.decoder.kind,
             runtime_version: runtime.library.version,
             runtime_library: runtime.library.path,
-            warnings: warnings(manifest, opened.provider, &opened.failures),
+            warnings,
         };
         for warning in &info.warnings {
             tracing::warn!(model = info.name, "{warning}");
         }
-        let mut detector = Self {
-            engine,
-            decoder,
-            candidates: Candidates::new(manifest.decoder.max_candidates),
-            nms: Nms::new(),
-            only: ImageDetections::default(),
-            info,
-        };
+        let mut detector =
+            Self { engine, decoder, candidates, nms: Nms::new(), only: ImageDetections::default(), info };
         detector.warm_up(options.warm_up_runs.max(1), progress)?;
         Ok(detector)
     }
@@ -305,6 +309,13 @@ fn warnings(manifest: &ModelManifest, provider: Provider, failures: &[ProviderFa
         warnings.push(format!("running on `{provider}`: execution provider {failure}"));
     }
     warnings
+}
+
+fn one_image_per_run(asked: usize, most: usize) -> String {
+    format!(
+        "{asked} images in one run were asked for (`max_batch`, the node's `batch_max`), but the model takes {most}: the \
+         first dimension of its input is fixed. Export it with a free batch, or ask for 1"
+    )
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! before it in the live node: one slot per camera, latest frame wins, every frame counted once.
 
 mod annotate;
+mod batching;
 mod frame;
 mod latency;
 mod mailbox;

@@ -6,6 +6,6 @@ mod open;
 mod options;
 
 pub(crate) use checks::check_input;
-pub(crate) use host::HostSession;
+pub(crate) use host::{HostSession, MAX_OUTPUTS};
 pub(crate) use open::{configured, dispatch, open, with_complaints};
-pub use options::{GpuPath, SessionOptions};
+pub use options::{GpuPath, MAX_BATCH, SessionOptions};
