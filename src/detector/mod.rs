@@ -25,7 +25,7 @@ mod session;
 mod thresholds;
 
 #[cfg(test)]
-mod test_onnx;
+pub(crate) mod test_onnx;
 
 pub use agreement::Agreement;
 pub use error::{DetectorError, ManifestIssue, ModelFileProblem, ProviderFailure};
