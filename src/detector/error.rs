@@ -181,6 +181,29 @@ pub enum DetectorError {
         /// The most that the model takes.
         most: usize,
     },
+    /// More images in one run were asked for than can be.
+    #[error("`max_batch`: expected 1 to {most} images in one run, found {found}")]
+    MaxBatch {
+        /// The value found.
+        found: usize,
+        /// The largest value that it may have.
+        most: usize,
+    },
+    /// The model's input says that it takes several images, but the model does not.
+    #[error(
+        "model `{}` cannot take {images} images in one run, although the first dimension of its input is free: \
+         {problem}. Export it with a batch that is free from end to end, or have it take one image in a run \
+         (`max_batch`, the node's `batch_max`)",
+        path.display()
+    )]
+    BatchModel {
+        /// The model file.
+        path: PathBuf,
+        /// How many images were tried.
+        images: usize,
+        /// What was expected and found.
+        problem: String,
+    },
     /// A run of the model failed.
     #[error("inference with model `{name}` failed: {message}")]
     Inference {

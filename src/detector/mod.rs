@@ -27,7 +27,7 @@ mod session;
 mod thresholds;
 
 #[cfg(test)]
-mod test_onnx;
+pub(crate) mod test_onnx;
 
 pub use agreement::Agreement;
 pub use error::{DetectorError, ManifestIssue, ModelFileProblem, ProviderFailure};
@@ -37,5 +37,5 @@ pub use load_phase::LoadPhase;
 pub use manifest::ModelManifest;
 pub use model::{Detector, ImageDetections, ModelInfo, StageTimes};
 pub use provider::{Fallback, Provider, ProviderPolicy, UnknownProvider};
-pub use session::{GpuPath, SessionOptions};
+pub use session::{GpuPath, MAX_BATCH, SessionOptions};
 pub use thresholds::Thresholds;

@@ -13,7 +13,7 @@ use super::manifest::{DecoderKind, ModelManifest};
 use super::model_file;
 use super::nms::{Candidate, Nms};
 use super::opening;
-use super::session::SessionOptions;
+use super::session::{MAX_BATCH, SessionOptions};
 use super::{Agreement, Detection, DetectorError, Provider, Thresholds};
 use crate::image::PixelView;
 
@@ -115,6 +115,9 @@ impl Detector {
         progress: &mut dyn FnMut(LoadPhase),
     ) -> Result<Self, DetectorError> {
         manifest.validate()?;
+        if !(1..=MAX_BATCH).contains(&options.max_batch) {
+            return Err(DetectorError::MaxBatch { found: options.max_batch, most: MAX_BATCH });
+        }
         let path = manifest.model_path();
         let sha256 =
             model_file::verify(&path, manifest.sha256.as_deref(), &mut |done_bytes, total_bytes| {
@@ -125,7 +128,14 @@ impl Detector {
             progress(LoadPhase::CreatingSession { provider });
         })?;
         progress(LoadPhase::CheckingOutputs);
-        let decoder = bind(manifest, &mut ready.engine)?;
+        let mut decoder = bind(manifest, &mut ready.engine)?;
+        let mut candidates = Candidates::new(manifest.decoder.max_candidates);
+        let mut engine = ready.engine;
+        engine.check_batches(&path, &mut decoder, &mut candidates, &manifest.thresholds())?;
+        let mut warnings = warnings(manifest, ready.provider, &ready.failures, ready.notes);
+        if options.max_batch > engine.max_batch() {
+            warnings.push(one_image_per_run(options.max_batch, engine.max_batch()));
+        }
         let info = ModelInfo {
             name: manifest.name.clone(),
             path,
@@ -138,19 +148,13 @@ impl Detector {
             decoder: manifest.decoder.kind,
             runtime_version: runtime.library.version,
             runtime_library: runtime.library.path,
-            warnings: warnings(manifest, ready.provider, &ready.failures, ready.notes),
+            warnings,
         };
         for warning in &info.warnings {
             tracing::warn!(model = info.name, "{warning}");
         }
-        let mut detector = Self {
-            engine: ready.engine,
-            decoder,
-            candidates: Candidates::new(manifest.decoder.max_candidates),
-            nms: Nms::new(),
-            only: ImageDetections::default(),
-            info,
-        };
+        let mut detector =
+            Self { engine, decoder, candidates, nms: Nms::new(), only: ImageDetections::default(), info };
         detector.warm_up(options.warm_up_runs.max(1), progress)?;
         Ok(detector)
     }
@@ -201,8 +205,23 @@ impl Detector {
         thresholds: &Thresholds,
         out: &mut [ImageDetections],
     ) -> Result<StageTimes, DetectorError> {
+        self.detect_batch_meanwhile(images, thresholds, out, || ())
+    }
+
+    /// As [`detect_batch`](Self::detect_batch), and does something else `meanwhile`: while the GPU works, or, where the CPU
+    /// does everything, afterwards. It is called once, unless the run fails before.
+    ///
+    /// # Errors
+    /// As for [`detect_batch`](Self::detect_batch).
+    pub fn detect_batch_meanwhile(
+        &mut self,
+        images: &[PixelView<'_>],
+        thresholds: &Thresholds,
+        out: &mut [ImageDetections],
+        meanwhile: impl FnMut(),
+    ) -> Result<StageTimes, DetectorError> {
         out.iter_mut().for_each(ImageDetections::clear);
-        let times = self.try_batch(images, thresholds, out);
+        let times = self.try_batch(images, thresholds, out, meanwhile);
         if times.is_err() {
             out.iter_mut().for_each(ImageDetections::clear);
         }
@@ -214,6 +233,7 @@ impl Detector {
         images: &[PixelView<'_>],
         thresholds: &Thresholds,
         out: &mut [ImageDetections],
+        mut meanwhile: impl FnMut(),
     ) -> Result<StageTimes, DetectorError> {
         let most = self.max_batch();
         if images.is_empty() || images.len() > most || images.len() != out.len() {
@@ -239,7 +259,7 @@ impl Detector {
             let inside = |detection: &Detection| detection.bbox.area() > 0.0;
             out.detections.extend(items.iter().map(to_image).filter(inside));
         };
-        engine.run(images, &info.name, decoder, candidates, thresholds, &mut found)
+        engine.run(images, &info.name, decoder, candidates, thresholds, &mut meanwhile, &mut found)
     }
 
     /// What is known about the model.
@@ -312,6 +332,13 @@ fn warnings(
         warnings.push(format!("running on `{provider}`: execution provider {failure}"));
     }
     warnings
+}
+
+fn one_image_per_run(asked: usize, most: usize) -> String {
+    format!(
+        "{asked} images in one run were asked for (`max_batch`, the node's `batch_max`), but the model takes {most}: the \
+         first dimension of its input is fixed. Export it with a free batch, or ask for 1"
+    )
 }
 
 #[cfg(test)]

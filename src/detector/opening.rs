@@ -55,7 +55,7 @@ pub(super) fn open(
         }
     }
     let opened = session::open(runtime, path, options, None, progress)?;
-    let host = HostSession::new(opened.session, path, input)?;
+    let host = HostSession::new(opened.session, path, input, options.max_batch)?;
     if opened.provider == Provider::Cpu {
         // nothing on a GPU is missed then
         notes.clear();

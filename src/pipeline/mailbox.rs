@@ -1,6 +1,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::batching::{self, Decision, Timing};
+
 /// What became of the frames of one camera. Every received frame ends in exactly one of the four outcomes:
 /// `received = processed + overwritten + stale + rejected + pending`, and `pending` is 0 once the input is
 /// quiet.
@@ -34,7 +36,9 @@ pub enum Outcome {
 /// One slot per camera between the thread that receives frames and the worker that processes them.
 ///
 /// A new frame replaces the one that waits in its camera's slot, so the worker always gets the latest frame
-/// and nothing queues up. Cameras are served in turn: a fast camera cannot starve a slow one.
+/// and nothing queues up. Cameras are served in turn: a fast camera cannot starve a slow one. Several frames are
+/// taken at a time where the worker can use them; whether one is kept for others that are about to come is a matter of
+/// the [window](Mailbox::set_window).
 #[derive(Debug)]
 pub struct Mailbox<T> {
     state: Mutex<State<T>>,
@@ -46,15 +50,17 @@ struct State<T> {
     slots: Vec<Slot<T>>,
     /// The camera that is asked first at the next take.
     turn: usize,
+    /// For how long a frame is kept for others to join it.
+    window: Duration,
     closed: bool,
 }
 
 #[derive(Debug)]
 struct Slot<T> {
     waiting: Option<(T, Instant)>,
+    timing: Timing,
     counters: FrameCounters,
     min_period: Duration,
-    not_before: Option<Instant>,
 }
 
 /// A frame taken out of its slot.
@@ -83,49 +89,94 @@ impl<T> InFlight<T> {
     /// Counts the frame under `outcome`.
     pub fn finish(mut self, outcome: Outcome) {
         self.finished = true;
-        self.mailbox.count(self.camera, outcome);
+        self.mailbox.lock().count(self.camera, outcome);
     }
 }
 
 impl<T> Drop for InFlight<T> {
     fn drop(&mut self) {
         if !self.finished {
-            self.mailbox.count(self.camera, Outcome::Rejected);
+            self.mailbox.lock().count(self.camera, Outcome::Rejected);
+        }
+    }
+}
+
+impl<T> State<T> {
+    fn new(cameras: usize) -> Self {
+        let slot = |_| Slot {
+            waiting: None,
+            timing: Timing::default(),
+            counters: FrameCounters::default(),
+            min_period: Duration::ZERO,
+        };
+        Self { slots: (0..cameras).map(slot).collect(), turn: 0, window: Duration::ZERO, closed: false }
+    }
+
+    /// Puts a frame into its slot and gives back the one that it replaces; `None` also for an unknown camera.
+    fn put(&mut self, camera: usize, frame: T, arrived: Instant) -> Option<T> {
+        let slot = self.slots.get_mut(camera)?;
+        slot.counters.received += 1;
+        slot.counters.pending += 1;
+        slot.timing.arrivals.record(arrived);
+        slot.timing.waiting_since.get_or_insert(arrived);
+        let (frame, _) = slot.waiting.replace((frame, arrived))?;
+        slot.counters.overwritten += 1;
+        slot.counters.pending -= 1;
+        Some(frame)
+    }
+
+    /// Hands over the frames whose turn it is at `now`, at most `most`, if they are to go now.
+    fn next(&mut self, now: Instant, most: usize, mut take: impl FnMut(usize, T, Instant)) -> Decision {
+        let timings = self.slots.iter().map(|slot| &slot.timing);
+        let decision = batching::decide(timings, most, self.window, now);
+        if decision != Decision::Go {
+            return decision;
+        }
+        let (cameras, first) = (self.slots.len(), self.turn);
+        let mut left = most.max(1);
+        for camera in (first..first + cameras).map(|camera| camera % cameras) {
+            let Some(slot) = self.slots.get_mut(camera) else { continue };
+            if slot.timing.ready_since(now).is_none() {
+                continue;
+            }
+            let Some((frame, arrived)) = slot.waiting.take() else { continue };
+            slot.timing.waiting_since = None;
+            slot.timing.not_before = next_due(slot.timing.not_before, slot.min_period, now);
+            self.turn = (camera + 1) % cameras;
+            take(camera, frame, arrived);
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
+        decision
+    }
+
+    fn count(&mut self, camera: usize, outcome: Outcome) {
+        if let Some(slot) = self.slots.get_mut(camera) {
+            slot.counters.pending -= 1;
+            match outcome {
+                Outcome::Processed => slot.counters.processed += 1,
+                Outcome::Stale => slot.counters.stale += 1,
+                Outcome::Rejected => slot.counters.rejected += 1,
+            }
         }
     }
 }
 
 impl<T> Mailbox<T> {
-    /// A mailbox for `cameras` cameras, with empty slots and counters at zero.
+    /// A mailbox for `cameras` cameras, with empty slots and counters at zero, and no window.
     #[must_use]
     pub fn new(cameras: usize) -> Arc<Self> {
-        let slot = |_| Slot {
-            waiting: None,
-            counters: FrameCounters::default(),
-            min_period: Duration::ZERO,
-            not_before: None,
-        };
-        let state = State { slots: (0..cameras).map(slot).collect(), turn: 0, closed: false };
-        Arc::new(Self { state: Mutex::new(state), arrived: Condvar::new() })
+        Arc::new(Self { state: Mutex::new(State::new(cameras)), arrived: Condvar::new() })
     }
 
     /// Puts a frame into the slot of `camera` (an index below the number of cameras; others are ignored) and
     /// gives back the one it replaces, to be dropped outside the lock.
     pub fn put(&self, camera: usize, frame: T, arrived: Instant) -> Option<T> {
-        let replaced = {
-            let mut state = self.lock();
-            let slot = state.slots.get_mut(camera)?;
-            slot.counters.received += 1;
-            slot.counters.pending += 1;
-            let replaced = slot.waiting.replace((frame, arrived));
-            if replaced.is_some() {
-                slot.counters.overwritten += 1;
-                slot.counters.pending -= 1;
-            }
-            replaced
-        };
+        let replaced = self.lock().put(camera, frame, arrived);
         self.arrived.notify_one();
-        replaced.map(|(frame, _)| frame)
+        replaced
     }
 
     /// Counts a frame that was found unusable on arrival.
@@ -141,41 +192,40 @@ impl<T> Mailbox<T> {
     pub fn set_min_period(&self, camera: usize, min_period: Duration) {
         if let Some(slot) = self.lock().slots.get_mut(camera) {
             slot.min_period = min_period;
-            slot.not_before = None;
+            slot.timing.not_before = None;
         }
         self.arrived.notify_one();
     }
 
-    /// Takes the next frame, serving the cameras in turn; waits until there is one. `None` once the mailbox
-    /// is closed.
-    pub fn take(self: &Arc<Self>) -> Option<Taken<T>> {
+    /// For how long at most a frame is kept, from its arrival on, for frames of other cameras to be taken with it.
+    /// `Duration::ZERO`, as at first, takes what waits. A frame is kept only where another camera's next frame is due
+    /// within the window, by the intervals of its last frames, and not where its own camera's next frame would replace
+    /// it meanwhile.
+    pub fn set_window(&self, window: Duration) {
+        self.lock().window = window;
+        self.arrived.notify_one();
+    }
+
+    /// Takes the next frames into `batch`, which is cleared before: at least one, at most `most`, at most one of each
+    /// camera, serving the cameras in turn; waits until there are some. `false`, and nothing in `batch`, once the
+    /// mailbox is closed.
+    pub fn take_batch(self: &Arc<Self>, most: usize, batch: &mut Vec<Taken<T>>) -> bool {
+        // Outside the lock, which a frame that was not finished takes when it is dropped.
+        batch.clear();
         let mut state = self.lock();
         loop {
             if state.closed {
-                return None;
+                return false;
             }
             let now = Instant::now();
-            let cameras = state.slots.len();
-            let mut wake: Option<Instant> = None;
-            for offset in 0..cameras {
-                let camera = (state.turn + offset) % cameras;
-                let Some(slot) = state.slots.get_mut(camera) else { continue };
-                if slot.waiting.is_none() {
-                    continue;
-                }
-                if let Some(due) = slot.not_before.filter(|due| *due > now) {
-                    wake = Some(wake.map_or(due, |earlier| earlier.min(due)));
-                    continue;
-                }
-                let Some((frame, arrived)) = slot.waiting.take() else { continue };
-                slot.not_before = next_due(slot.not_before, slot.min_period, now);
-                state.turn = (camera + 1) % cameras;
+            let decision = state.next(now, most, |camera, frame, arrived| {
                 let in_flight = InFlight { mailbox: Arc::clone(self), camera, finished: false };
-                return Some(Taken { camera, frame, arrived, in_flight });
-            }
-            state = match wake {
-                None => self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(due) => {
+                batch.push(Taken { camera, frame, arrived, in_flight });
+            });
+            state = match decision {
+                Decision::Go => return true,
+                Decision::Idle => self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Decision::WaitUntil(due) => {
                     let wait = due.saturating_duration_since(now);
                     self.arrived.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
                 }
@@ -189,13 +239,14 @@ impl<T> Mailbox<T> {
         self.lock().slots.iter().all(|slot| slot.waiting.is_none())
     }
 
-    /// Ends every [`Mailbox::take`], now and later. Frames that still wait count as stale.
+    /// Ends every [`Mailbox::take_batch`], now and later. Frames that still wait count as stale.
     pub fn close(&self) {
         let leftover: Vec<_> = {
             let mut state = self.lock();
             state.closed = true;
             let take = |slot: &mut Slot<T>| {
                 let waiting = slot.waiting.take();
+                slot.timing.waiting_since = None;
                 if waiting.is_some() {
                     slot.counters.pending -= 1;
                     slot.counters.stale += 1;
@@ -212,17 +263,6 @@ impl<T> Mailbox<T> {
     #[must_use]
     pub fn counters(&self, camera: usize) -> FrameCounters {
         self.lock().slots.get(camera).map(|slot| slot.counters).unwrap_or_default()
-    }
-
-    fn count(&self, camera: usize, outcome: Outcome) {
-        if let Some(slot) = self.lock().slots.get_mut(camera) {
-            slot.counters.pending -= 1;
-            match outcome {
-                Outcome::Processed => slot.counters.processed += 1,
-                Outcome::Stale => slot.counters.stale += 1,
-                Outcome::Rejected => slot.counters.rejected += 1,
-            }
-        }
     }
 
     /// The state is consistent between any two statements that could panic, so a poisoned lock is still good.
@@ -242,111 +282,4 @@ fn next_due(was_due: Option<Instant>, min_period: Duration, now: Instant) -> Opt
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counters(received: u64, processed: u64, overwritten: u64, stale: u64, rejected: u64) -> FrameCounters {
-        let pending = received - processed - overwritten - stale - rejected;
-        FrameCounters { received, processed, overwritten, stale, rejected, pending }
-    }
-
-    #[test]
-    fn the_latest_frame_wins_and_every_frame_is_counted_once() {
-        let mailbox = Mailbox::new(1);
-        let now = Instant::now();
-        assert_eq!(mailbox.put(0, 1, now), None);
-        assert_eq!(mailbox.put(0, 2, now), Some(1));
-        assert_eq!(mailbox.put(0, 3, now), Some(2));
-        assert_eq!(mailbox.counters(0), counters(3, 0, 2, 0, 0));
-        let taken = mailbox.take().unwrap();
-        assert_eq!((taken.camera, taken.frame), (0, 3));
-        assert_eq!(mailbox.put(0, 4, now), None, "a frame in the worker is not in the slot");
-        taken.in_flight.finish(Outcome::Processed);
-        assert_eq!(mailbox.counters(0), counters(4, 1, 2, 0, 0));
-        mailbox.reject(0);
-        mailbox.close();
-        assert_eq!(mailbox.counters(0), counters(5, 1, 2, 1, 1));
-        assert!(mailbox.take().is_none());
-    }
-
-    #[test]
-    fn a_frame_lost_in_a_panicking_worker_counts_as_rejected() {
-        let mailbox = Mailbox::new(1);
-        mailbox.put(0, (), Instant::now());
-        let worker = Arc::clone(&mailbox);
-        let result = std::thread::spawn(move || {
-            let _taken = worker.take();
-            panic!("as if inference had panicked");
-        })
-        .join();
-        assert!(result.is_err());
-        assert_eq!(mailbox.counters(0), counters(1, 0, 0, 0, 1));
-    }
-
-    #[test]
-    fn cameras_are_served_in_turn() {
-        let mailbox = Mailbox::new(3);
-        let now = Instant::now();
-        let mut order = Vec::new();
-        for _ in 0..3 {
-            for camera in [0, 0, 0, 1, 2] {
-                mailbox.put(camera, camera, now);
-            }
-            for _ in 0..2 {
-                let taken = mailbox.take().unwrap();
-                order.push(taken.camera);
-                taken.in_flight.finish(Outcome::Processed);
-            }
-        }
-        assert_eq!(order, [0, 1, 2, 0, 1, 2]);
-    }
-
-    #[test]
-    fn a_rate_limit_keeps_the_mean_rate_and_starts_anew_after_a_pause() {
-        let start = Instant::now();
-        let period = Duration::from_millis(100);
-        assert_eq!(next_due(None, Duration::ZERO, start), None);
-        let first = next_due(None, period, start).unwrap();
-        assert_eq!(first, start + period);
-        let late = first + Duration::from_millis(30);
-        assert_eq!(next_due(Some(first), period, late), Some(first + period));
-        let pause = first + Duration::from_secs(5);
-        assert_eq!(next_due(Some(first), period, pause), Some(pause + period));
-    }
-
-    #[test]
-    fn the_sums_hold_under_concurrency() {
-        let mailbox = Mailbox::new(2);
-        let worker = {
-            let mailbox = Arc::clone(&mailbox);
-            std::thread::spawn(move || {
-                while let Some(taken) = mailbox.take() {
-                    taken.in_flight.finish(if taken.frame % 3 == 0 {
-                        Outcome::Stale
-                    } else {
-                        Outcome::Processed
-                    });
-                }
-            })
-        };
-        for i in 0..20_000_u64 {
-            mailbox.put((i % 2) as usize, i, Instant::now());
-            let c = mailbox.counters((i % 2) as usize);
-            assert_eq!(c.received, c.processed + c.overwritten + c.stale + c.rejected + c.pending);
-        }
-        mailbox.close();
-        worker.join().unwrap();
-        for camera in 0..2 {
-            let c = mailbox.counters(camera);
-            assert_eq!((c.received, c.pending), (10_000, 0));
-            assert_eq!(c.received, c.processed + c.overwritten + c.stale + c.rejected);
-        }
-    }
-
-    #[test]
-    fn unknown_cameras_are_ignored() {
-        let mailbox = Mailbox::new(1);
-        assert_eq!(mailbox.put(9, 1, Instant::now()), None);
-        assert_eq!(mailbox.counters(9), FrameCounters::default());
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 //! before it in the live node: one slot per camera, latest frame wins, every frame counted once.
 
 mod annotate;
+mod batching;
 mod frame;
 mod latency;
 mod mailbox;
@@ -14,4 +15,4 @@ pub use annotate::{AnnotateError, Annotated, Annotator};
 pub use frame::{Frame, FramePixels};
 pub use latency::{LatencySummary, LatencyWindow, Stage, StageLatencies, nearest_rank};
 pub use mailbox::{FrameCounters, InFlight, Mailbox, Outcome, Taken};
-pub use process::{Corrupt, FrameTimes, Pipeline, PipelineError, Processed, Treatment};
+pub use process::{Corrupt, FrameTimes, Job, Pipeline, PipelineError, Processed, Seen, Treatment};

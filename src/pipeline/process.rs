@@ -1,7 +1,11 @@
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use crate::corruption::{CorruptionError, Corruptor, CorruptorOptions, Delivery, FrameKey, Picture, Step};
-use crate::detector::{Agreement, Detection, Detector, DetectorError, Thresholds};
+use crate::detector::{
+    Agreement, Detection, Detector, DetectorError, ImageDetections, MAX_BATCH, StageTimes, Thresholds,
+};
 use crate::health::{ImageQuality, QualityMeter};
 use crate::image::{CompressedDecoder, Converter, DecodeLimits, ImageError, PixelView};
 
@@ -21,6 +25,12 @@ pub enum PipelineError {
         /// How many cameras there are.
         cameras: usize,
     },
+    /// Two frames of one camera are to be processed at once.
+    #[error("camera {camera} has several frames in one batch, of which only the first can be processed")]
+    SameCamera {
+        /// The camera's index.
+        camera: usize,
+    },
     /// The picture cannot be corrupted as asked.
     #[error(transparent)]
     Corruption(#[from] CorruptionError),
@@ -33,6 +43,9 @@ pub enum PipelineError {
 }
 
 /// How long each stage took for one frame.
+///
+/// Of frames that are processed together, each has waited for all of them, so the times of all are in each one's, up to
+/// `postprocess`; the quality is each frame's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FrameTimes {
     /// Decompression and colour conversion; near zero for interleaved 8-bit images, which are not copied.
@@ -69,6 +82,35 @@ pub struct Processed {
     pub times: FrameTimes,
 }
 
+impl Processed {
+    fn clear(&mut self) {
+        self.detections.clear();
+        self.times = FrameTimes::default();
+        self.agreement = Agreement::default();
+        self.quality = None;
+    }
+}
+
+/// A frame, and what is done to it before the detector sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// What is done to it.
+    pub treatment: Treatment<'a>,
+}
+
+/// A processed frame, with all that is at hand at that moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The pixels that the detector saw.
+    pub pixels: &'a PixelView<'a>,
+    /// What was found.
+    pub processed: &'a Processed,
+    /// The detector.
+    pub detector: &'a Detector,
+}
+
 /// A detector together with the converters that bring any source's frames to it.
 pub struct Pipeline {
     detector: Detector,
@@ -76,6 +118,10 @@ pub struct Pipeline {
     converters: Vec<Converters>,
     /// Measures every frame's quality, where that is asked for.
     quality: Option<QualityMeter>,
+    /// Results of one run of the model; kept for their buffers.
+    found: Vec<ImageDetections>,
+    /// Why the last run of several images that failed did so.
+    failure: Option<String>,
 }
 
 struct Converters {
@@ -119,7 +165,9 @@ impl Pipeline {
             inject: Corruptor::new(CorruptorOptions::default()),
             shadow: Corruptor::new(CorruptorOptions::default()),
         };
-        Self { detector, converters: (0..cameras).map(converters).collect(), quality: None }
+        let found = vec![ImageDetections::default(); detector.max_batch()];
+        let converters = (0..cameras).map(converters).collect();
+        Self { detector, converters, quality: None, found, failure: None }
     }
 
     /// Sets how frames are corrupted; the corruptions start anew.
@@ -169,50 +217,173 @@ impl Pipeline {
         out: &mut Processed,
         inspect: impl FnOnce(&PixelView<'_>, &Processed, &Detector) -> R,
     ) -> Result<R, PipelineError> {
-        out.detections.clear();
-        out.times = FrameTimes::default();
-        out.agreement = Agreement::default();
-        out.quality = None;
+        let job = Job { frame: *frame, treatment };
+        let mut inspect = Some(inspect);
+        let mut result = None;
+        self.process_batch(&[job], thresholds, std::slice::from_mut(out), |_, seen| {
+            result = inspect.take().map(|inspect| {
+                seen.map(|Seen { pixels, processed, detector }| inspect(pixels, processed, detector))
+            });
+        });
+        // Every frame is told of once.
+        result.unwrap_or(Err(PipelineError::UnknownCamera {
+            camera: frame.camera,
+            cameras: self.converters.len(),
+        }))
+    }
+
+    /// Runs several frames, of different cameras, through all stages with one run of the model, each into its place in
+    /// `out`. `done` hears of every frame once, by its index, in whatever order they are ready: what there is to see of
+    /// it, or why it gave no detections. One that fails does not hold up the others.
+    ///
+    /// At most [`Detector::max_batch`] frames, with as many places; otherwise none is processed.
+    pub fn process_batch(
+        &mut self,
+        jobs: &[Job<'_>],
+        thresholds: &Thresholds,
+        out: &mut [Processed],
+        mut done: impl FnMut(usize, Result<Seen<'_>, PipelineError>),
+    ) {
+        out.iter_mut().for_each(Processed::clear);
+        let (images, places, most) = (jobs.len(), out.len(), self.detector.max_batch());
+        if images > most || images != places {
+            for index in 0..images {
+                done(index, Err(DetectorError::Batch { images, places, most }.into()));
+            }
+            return;
+        }
+        let Self { detector, converters, quality, found, failure } = self;
+        let mut times = FrameTimes::default();
+        let Prepared { views, indices } = prepare(converters, jobs, &mut times, &mut done);
+        let mut finish = |index: usize,
+                          pixels: &PixelView<'_>,
+                          found: &mut ImageDetections,
+                          stages: Stages,
+                          detector: &Detector| {
+            let stages = match stages {
+                Ok(stages) => stages,
+                Err(error) => return done(index, Err(error.into())),
+            };
+            let Some(out) = out.get_mut(index) else { return };
+            std::mem::swap(&mut out.detections, &mut found.detections);
+            (out.width, out.height) = (pixels.width(), pixels.height());
+            out.agreement = found.agreement;
+            out.times = FrameTimes {
+                upload: stages.upload,
+                preprocess: stages.preprocess,
+                inference: stages.inference,
+                postprocess: stages.postprocess,
+                ..times
+            };
+            if let Some(meter) = quality {
+                let measuring = Instant::now();
+                out.quality = Some(meter.measure(pixels));
+                out.times.quality = measuring.elapsed();
+            }
+            done(index, Ok(Seen { pixels, processed: out, detector }));
+        };
+        let Some(found) = found.get_mut(..views.len()).filter(|found| !found.is_empty()) else { return };
+        let all = detector.detect_batch(&views, thresholds, found);
+        let items = indices.iter().zip(&views).zip(found);
+        match all {
+            Err(error) if views.len() > 1 => {
+                // Each for itself, so that the one that is to blame fails alone.
+                let error = error.to_string();
+                if failure.as_ref() != Some(&error) {
+                    tracing::warn!("{} images in one run failed, running each alone: {error}", views.len());
+                    *failure = Some(error);
+                }
+                for ((index, view), found) in items {
+                    let alone = detector.detect_batch(
+                        std::slice::from_ref(view),
+                        thresholds,
+                        std::slice::from_mut(found),
+                    );
+                    finish(*index, view, found, alone, detector);
+                }
+            }
+            Err(error) => {
+                if let Some(((index, view), found)) = items.into_iter().next() {
+                    finish(*index, view, found, Err(error), detector);
+                }
+            }
+            Ok(stages) => {
+                for ((index, view), found) in items {
+                    finish(*index, view, found, Ok(stages), detector);
+                }
+            }
+        }
+    }
+}
+
+type Stages = Result<StageTimes, DetectorError>;
+
+/// Frames as the detector takes them, with their indices.
+#[derive(Default)]
+struct Prepared<'a> {
+    views: SmallVec<[PixelView<'a>; MAX_BATCH]>,
+    indices: SmallVec<[usize; MAX_BATCH]>,
+}
+
+/// Converts and corrupts frames of different cameras. `failed` hears of those that cannot be processed.
+fn prepare<'a>(
+    converters: &'a mut [Converters],
+    jobs: &[Job<'a>],
+    times: &mut FrameTimes,
+    failed: &mut dyn FnMut(usize, Result<Seen<'_>, PipelineError>),
+) -> Prepared<'a> {
+    let cameras = converters.len();
+    for (index, Job { frame, .. }) in jobs.iter().enumerate() {
+        if frame.camera >= cameras {
+            failed(index, Err(PipelineError::UnknownCamera { camera: frame.camera, cameras }));
+        }
+    }
+    let mut prepared = Prepared::default();
+    for (camera, converters) in converters.iter_mut().enumerate() {
+        let mut own = jobs.iter().enumerate().filter(|(_, job)| job.frame.camera == camera);
+        let Some((index, job)) = own.next() else { continue };
+        for (index, _) in own {
+            failed(index, Err(PipelineError::SameCamera { camera }));
+        }
+        match converters.prepare(job, times) {
+            Ok(view) => {
+                prepared.views.push(view);
+                prepared.indices.push(index);
+            }
+            Err(error) => failed(index, Err(error)),
+        }
+    }
+    prepared
+}
+
+impl Converters {
+    /// The pixels for the detector; adds to the times what they took.
+    fn prepare<'a>(
+        &'a mut self,
+        job: &Job<'a>,
+        times: &mut FrameTimes,
+    ) -> Result<PixelView<'a>, PipelineError> {
         let start = Instant::now();
-        let cameras = self.converters.len();
-        let converters = self
-            .converters
-            .get_mut(frame.camera)
-            .ok_or(PipelineError::UnknownCamera { camera: frame.camera, cameras })?;
+        let frame = &job.frame;
         let pixels = match frame.pixels {
-            FramePixels::Raw(view) => converters.raw.convert(&view)?,
-            FramePixels::Compressed { format, data } => converters.compressed.decode(format, data)?,
-            FramePixels::Pixels(pixels) => pixels,
+            FramePixels::Raw(view) => self.raw.convert(&view),
+            FramePixels::Compressed { format, data } => self.compressed.decode(format, data),
+            FramePixels::Pixels(pixels) => Ok(pixels),
         };
         let convert = start.elapsed();
-        let pixels = match treatment {
-            Treatment::Clean => pixels,
+        times.convert += convert;
+        let pixels = pixels?;
+        let pixels = match job.treatment {
+            Treatment::Clean => Ok(pixels),
             Treatment::Inject(corrupt) => {
-                corrupted(&mut converters.picture, &mut converters.inject, &pixels, frame, corrupt)?
+                corrupted(&mut self.picture, &mut self.inject, &pixels, frame, corrupt)
             }
             Treatment::Shadow(corrupt) => {
-                corrupted(&mut converters.picture, &mut converters.shadow, &pixels, frame, corrupt)?
+                corrupted(&mut self.picture, &mut self.shadow, &pixels, frame, corrupt)
             }
         };
-        let corrupt = start.elapsed().saturating_sub(convert);
-        (out.width, out.height) = (pixels.width(), pixels.height());
-        let stages = self.detector.detect(&pixels, thresholds, &mut out.detections)?;
-        out.times = FrameTimes {
-            convert,
-            corrupt,
-            upload: stages.upload,
-            preprocess: stages.preprocess,
-            inference: stages.inference,
-            postprocess: stages.postprocess,
-            quality: Duration::ZERO,
-        };
-        out.agreement = self.detector.agreement();
-        if let Some(meter) = &mut self.quality {
-            let measuring = Instant::now();
-            out.quality = Some(meter.measure(&pixels));
-            out.times.quality = measuring.elapsed();
-        }
-        Ok(inspect(&pixels, out, &self.detector))
+        times.corrupt += start.elapsed().saturating_sub(convert);
+        pixels
     }
 }
 
@@ -232,3 +403,6 @@ fn corrupted<'a>(
         Delivery::Drop => Err(PipelineError::DroppedByCorruption),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use ort::value::{Outlet, Shape, TensorElementType, TensorRefMut, ValueType};
 
 use crate::detector::decode::OutputInfo;
 use crate::detector::manifest::InputSpec;
+use crate::detector::session::takes_batches;
 
 use super::outputs::{DeviceOutputs, OutputShape};
 
@@ -57,8 +58,7 @@ impl BoundSession {
 
     /// Whether the input takes any number of images.
     pub(super) fn batch_is_free(&self) -> bool {
-        let [input] = self.session.inputs() else { return false };
-        matches!(input.dtype(), ValueType::Tensor { shape, .. } if shape.first().is_some_and(|batch| *batch < 0))
+        takes_batches(self.session.inputs())
     }
 
     /// Names, shapes and element types of the outputs for one image, from a run whose outputs ONNX Runtime brings to the

@@ -22,6 +22,7 @@ use crate::image::PixelView;
 use super::decode::{Candidates, Decoder, OutputInfo};
 use super::fit::Fit;
 use super::manifest::InputSpec;
+use super::session::MAX_BATCH;
 use super::{DetectorError, StageTimes, Thresholds};
 
 use binding::BoundSession;
@@ -59,7 +60,7 @@ impl DeviceEngine {
         let text = |error: GpuError| error.to_string();
         gpu.bind().map_err(text)?;
         let mut session = BoundSession::new(session);
-        let batch = if session.batch_is_free() { batch.max(1) } else { 1 };
+        let batch = if session.batch_is_free() { batch.clamp(1, MAX_BATCH) } else { 1 };
         let half = session.input_is_half()?;
         let input = DeviceInput::new(&gpu, spec, batch, half).map_err(text)?;
         let memory = binding::device_memory(device_id)?;
@@ -116,9 +117,10 @@ impl DeviceEngine {
     pub(super) fn run(
         &mut self,
         images: &[PixelView<'_>],
-        thresholds: &Thresholds,
         decoder: &mut Decoder,
         candidates: &mut Candidates,
+        thresholds: &Thresholds,
+        meanwhile: &mut dyn FnMut(),
         found: &mut dyn FnMut(usize, Fit, &mut Candidates),
     ) -> Result<StageTimes, DeviceFailure> {
         let start = Instant::now();
@@ -141,6 +143,7 @@ impl DeviceEngine {
                 picker.pick(&self.gpu, &self.outputs, slot, decoder, thresholds)?;
             }
         }
+        meanwhile();
         self.gpu.wait()?;
         for slot in 0..images.len() {
             candidates.begin(thresholds);

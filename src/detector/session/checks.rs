@@ -52,6 +52,12 @@ fn check_input_of(
     })
 }
 
+/// Whether the (checked) input leaves its first dimension free, so that a run can take several images.
+pub(crate) fn takes_batches(inputs: &[Outlet]) -> bool {
+    let free = |input: &Outlet| matches!(input.dtype(), ValueType::Tensor { shape, .. } if shape.first().is_some_and(|first| *first < 0));
+    inputs.first().is_some_and(free)
+}
+
 pub(crate) fn check_output_names(outputs: &[Outlet], path: &Path) -> Result<(), DetectorError> {
     let refuse = |message: String| Err(DetectorError::Session { path: path.to_owned(), message });
     if outputs.len() > MAX_OUTPUTS {

@@ -20,6 +20,9 @@ pub enum GpuPath {
     Off,
 }
 
+/// The most images that [`SessionOptions::max_batch`] may ask for.
+pub const MAX_BATCH: usize = 64;
+
 /// How a model is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -42,9 +45,11 @@ pub struct SessionOptions {
     pub tensorrt_cache: Option<PathBuf>,
     /// Whether TensorRT may compute in half precision.
     pub tensorrt_fp16: bool,
-    /// The most images for one run of the model, 1 to 64. A model with a fixed batch takes what it takes.
+    /// Most images that one run of the model takes, 1 to [`MAX_BATCH`]. A model whose input has a fixed first dimension
+    /// takes one, whatever is asked, and the model's warnings say so.
     pub max_batch: usize,
-    /// Trial runs before the first image, at least 1: buffers are allocated and kernels chosen then.
+    /// Trial runs before the first image, at least 1, of every number of images that a run may take: buffers are
+    /// allocated and kernels chosen then.
     pub warm_up_runs: usize,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Tests that need ONNX Runtime skip where `ORT_DYLIB_PATH` does not name it.
 
+mod batch;
 mod broken;
 mod heads;
 mod nanodet;
@@ -101,7 +102,7 @@ fn the_image_reaches_the_model() {
     model.echo = true;
     let mut detector = loaded(&model, "type = \"end_to_end\"").unwrap();
     detect(&mut detector, &thresholds());
-    let echo = detector.engine.host().run(|views| views[1].data.to_vec()).unwrap();
+    let echo = detector.engine.host().run(1, |views| views[1].data.to_vec()).unwrap();
     // 128 x 96 into 64 x 64: 48 lines from line 8 on
     assert_eq!(
         (echo.len(), echo[0], echo[8 * 64], echo[55 * 64], echo[56 * 64]),

@@ -61,7 +61,7 @@ fn outputs_are_those_of_the_original_graph() {
     let recorded: Recorded = serde_json::from_str(&text).unwrap();
     let Some(mut detector) = nanodet() else { return };
     let mut place = 0..;
-    for value in detector.engine.host().input_mut().unwrap() {
+    for value in detector.engine.host().input_mut(0).unwrap() {
         let index = place.next().unwrap();
         *value = recorded_input(index / (416 * 416), index / 416 % 416, index % 416);
     }
@@ -70,7 +70,7 @@ fn outputs_are_those_of_the_original_graph() {
     let outputs: Vec<_> = detector
         .engine
         .host()
-        .run(|views| views.iter().map(|view| (view.shape.to_vec(), view.data.to_vec())).collect())
+        .run(1, |views| views.iter().map(|view| (view.shape.to_vec(), view.data.to_vec())).collect())
         .unwrap();
     assert_eq!(names.len(), recorded.outputs.len());
     for (name, (shape, data)) in names.iter().zip(outputs) {

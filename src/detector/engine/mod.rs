@@ -1,16 +1,19 @@
 //! What a model runs in, from pixels to what the decoder reads: images go into slots, one run takes all of them, and
 //! the outputs of each slot are read.
 
-use std::time::{Duration, Instant};
+mod host;
 
-use super::decode::{Candidates, Decoder, OutputInfo, TensorView};
+use std::path::Path;
+
+use super::decode::{Candidates, Decoder, OutputInfo};
 use super::device::DeviceEngine;
 use super::fit::Fit;
-use super::manifest::InputSpec;
-use super::preprocess::Preprocessor;
+#[cfg(test)]
 use super::session::HostSession;
 use super::{DetectorError, StageTimes, Thresholds};
 use crate::image::PixelView;
+
+pub(super) use host::HostEngine;
 
 /// A model in ONNX Runtime with everything around it that handles tensors.
 pub(super) enum Engine {
@@ -18,18 +21,6 @@ pub(super) enum Engine {
     Host(HostEngine),
     /// All of it happens on the GPU.
     Device(Box<DeviceEngine>),
-}
-
-/// Prepares images on the CPU.
-pub(super) struct HostEngine {
-    pub(super) session: HostSession,
-    preprocessor: Preprocessor,
-}
-
-impl HostEngine {
-    pub(super) fn new(session: HostSession, input: &InputSpec) -> Self {
-        Self { session, preprocessor: Preprocessor::new(input) }
-    }
 }
 
 impl Engine {
@@ -43,13 +34,18 @@ impl Engine {
     /// How many images one run can take.
     pub(super) fn max_batch(&self) -> usize {
         match self {
-            Self::Host(_) => 1,
+            Self::Host(host) => host.max_batch(),
             Self::Device(device) => device.max_batch(),
         }
     }
 
     /// Brings `images`, at least one and at most [`max_batch`](Self::max_batch), through the model. `found` gets each
-    /// image's index, where it lies in the input, and its candidates, in order.
+    /// image's index, where it lies in the input, and its candidates, in order. `meanwhile` is called once: while a GPU
+    /// works, or after everything.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a run reads and what reads it belong to different owners"
+    )]
     pub(super) fn run(
         &mut self,
         images: &[PixelView<'_>],
@@ -57,52 +53,35 @@ impl Engine {
         decoder: &mut Decoder,
         candidates: &mut Candidates,
         thresholds: &Thresholds,
+        meanwhile: &mut dyn FnMut(),
         found: &mut dyn FnMut(usize, Fit, &mut Candidates),
     ) -> Result<StageTimes, DetectorError> {
-        let failed = |message| DetectorError::Inference { name: name.to_owned(), message };
-        let start = Instant::now();
         match self {
             Self::Host(host) => {
-                let Some(image) = images.first() else { return Ok(StageTimes::default()) };
-                let fit = host.preprocessor.run(image, host.session.input_mut().map_err(failed)?)?;
-                let preprocessed = Instant::now();
-                let mut inferred = preprocessed;
-                let mut read = |outputs: &[TensorView<'_>]| {
-                    inferred = Instant::now();
-                    candidates.begin(thresholds);
-                    decoder.decode(outputs, candidates)?;
-                    found(0, fit, candidates);
-                    Ok(())
-                };
-                let decoded: Result<(), DetectorError> = host.session.run(&mut read).map_err(failed)?;
-                decoded?;
-                Ok(StageTimes {
-                    upload: Duration::ZERO,
-                    preprocess: preprocessed - start,
-                    inference: inferred - preprocessed,
-                    postprocess: inferred.elapsed(),
-                })
+                let times = host.run(images, name, decoder, candidates, thresholds, found)?;
+                meanwhile();
+                Ok(times)
             }
             Self::Device(device) => device
-                .run(images, thresholds, decoder, candidates, found)
+                .run(images, decoder, candidates, thresholds, meanwhile, found)
                 .map_err(|failure| failure.into_error(name)),
         }
     }
 
-    /// Runs on whatever the input tensor holds, one for every number of images.
+    /// A run of every number of images that is in use, on whatever the input tensor holds.
     pub(super) fn trial(&mut self) -> Result<(), String> {
         match self {
-            Self::Host(host) => host.session.run(|_| ()),
+            Self::Host(host) => host.trial(),
             Self::Device(device) => {
                 (1..=device.max_batch()).try_for_each(|images| device.trial(images, |_| ()))
             }
         }
     }
 
-    /// Names and real shapes of the outputs, from a run.
+    /// Names and real shapes of the outputs, from a run of one image.
     pub(super) fn probe_outputs(&mut self) -> Result<Vec<OutputInfo>, String> {
         match self {
-            Self::Host(host) => host.session.probe_outputs(),
+            Self::Host(host) => host.probe_outputs(),
             Self::Device(device) => Ok(device.output_infos()),
         }
     }
@@ -118,8 +97,23 @@ impl Engine {
     /// Checks a trial run's scores.
     pub(super) fn check_scores(&mut self, decoder: &Decoder) -> Result<Result<(), DetectorError>, String> {
         match self {
-            Self::Host(host) => host.session.run(|outputs| decoder.check_scores(outputs)),
+            Self::Host(host) => host.check_scores(decoder),
             Self::Device(device) => device.trial(1, |outputs| decoder.check_scores(outputs)),
+        }
+    }
+
+    /// Checks that runs of several images give the decoder of one image what it reads, for each of them.
+    pub(super) fn check_batches(
+        &mut self,
+        path: &Path,
+        decoder: &mut Decoder,
+        candidates: &mut Candidates,
+        thresholds: &Thresholds,
+    ) -> Result<(), DetectorError> {
+        match self {
+            Self::Host(host) => host.check_batches(path, decoder, candidates, thresholds),
+            // its outputs are bound to memory of the right shape, which ONNX Runtime checks at every trial run
+            Self::Device(_) => Ok(()),
         }
     }
 }
