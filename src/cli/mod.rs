@@ -1,6 +1,7 @@
 //! One subcommand, one file.
 
 mod bag;
+mod bench;
 mod compress;
 mod corrupt;
 mod detect;
@@ -42,6 +43,8 @@ enum Command {
     Compress(compress::Args),
     /// Run the pipeline on a recording.
     Replay(replay::Args),
+    /// Measure how fast models are: stage by stage, or behind cameras.
+    Bench(Box<bench::Args>),
     /// Look into a model.
     #[command(subcommand)]
     Model(model::Command),
@@ -119,6 +122,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> anyhow::Result<Exi
         Command::Replay(args) => {
             log_to_stderr();
             replay::run(&args)
+        }
+        Command::Bench(args) => {
+            log_to_stderr();
+            bench::run(&args)
         }
         Command::Model(command) => {
             log_to_stderr();

@@ -107,6 +107,8 @@ pub(crate) fn configured(runtime: &Runtime, options: &SessionOptions) -> Result<
         .map_err(text)?
         .with_intra_op_spinning(options.spinning)
         .map_err(text)?
+        .with_memory_pattern(options.memory_pattern)
+        .map_err(text)?
         .with_deterministic_compute(true)
         .map_err(text)
 }
@@ -120,7 +122,7 @@ pub(crate) fn dispatch(
 ) -> ExecutionProviderDispatch {
     let address = |stream: ComputeStream| stream.0 as *mut ();
     match provider {
-        Provider::Cpu => CPU::default().build(),
+        Provider::Cpu => CPU::default().with_arena_allocator(options.cpu_arena).build(),
         Provider::Cuda => {
             let cuda = CUDA::default()
                 .with_device_id(options.device_id)

@@ -34,6 +34,10 @@ pub struct SessionOptions {
     /// Whether ONNX Runtime's threads wait for their next work by spinning. That shaves a little off a run and costs
     /// nearly a core per thread, also between frames, so it is off.
     pub spinning: bool,
+    /// Whether the CPU provider keeps its memory in an arena of its own, which grows and is not given back.
+    pub cpu_arena: bool,
+    /// Whether the memory of a run is planned in one block by the shapes of the run before.
+    pub memory_pattern: bool,
     /// The GPU's number, for every provider but `cpu`.
     pub device_id: i32,
     /// Whether frames are prepared and candidates picked on the GPU, next to the model.
@@ -59,6 +63,8 @@ impl Default for SessionOptions {
             providers: ProviderPolicy::default(),
             intra_op_threads: 1,
             spinning: false,
+            cpu_arena: false,
+            memory_pattern: true,
             device_id: 0,
             gpu_path: GpuPath::Auto,
             cuda_graph: true,
