@@ -75,6 +75,7 @@ fn rates_are_measured_behind_every_camera() {
         fixed_hz: vec![5.0],
         cameras: 2,
         is_staggered: false,
+        batch_window: std::time::Duration::ZERO,
     };
     let report = measure_rates(&plan, &mut |_| ());
     let [row] = report.rates.as_slice() else { panic!("{report:#?}") };

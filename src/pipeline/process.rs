@@ -118,6 +118,8 @@ pub struct Pipeline {
     converters: Vec<Converters>,
     /// Measures every frame's quality, where that is asked for.
     quality: Option<QualityMeter>,
+    /// Of the frames at hand.
+    qualities: Vec<Measured>,
     /// Results of one run of the model; kept for their buffers.
     found: Vec<ImageDetections>,
     /// Why the last run of several images that failed did so.
@@ -167,7 +169,7 @@ impl Pipeline {
         };
         let found = vec![ImageDetections::default(); detector.max_batch()];
         let converters = (0..cameras).map(converters).collect();
-        Self { detector, converters, quality: None, found, failure: None }
+        Self { detector, converters, quality: None, qualities: Vec::new(), found, failure: None }
     }
 
     /// Sets how frames are corrupted; the corruptions start anew.
@@ -252,13 +254,14 @@ impl Pipeline {
             }
             return;
         }
-        let Self { detector, converters, quality, found, failure } = self;
+        let Self { detector, converters, quality, qualities, found, failure } = self;
         let mut times = FrameTimes::default();
         let Prepared { views, indices } = prepare(converters, jobs, &mut times, &mut done);
         let mut finish = |index: usize,
                           pixels: &PixelView<'_>,
                           found: &mut ImageDetections,
                           stages: Stages,
+                          measured: Option<Measured>,
                           detector: &Detector| {
             let stages = match stages {
                 Ok(stages) => stages,
@@ -275,16 +278,22 @@ impl Pipeline {
                 postprocess: stages.postprocess,
                 ..times
             };
-            if let Some(meter) = quality {
-                let measuring = Instant::now();
-                out.quality = Some(meter.measure(pixels));
-                out.times.quality = measuring.elapsed();
+            if let Some((measured, took)) = measured {
+                out.quality = Some(measured);
+                out.times.quality = took;
             }
             done(index, Ok(Seen { pixels, processed: out, detector }));
         };
         let Some(found) = found.get_mut(..views.len()).filter(|found| !found.is_empty()) else { return };
-        let all = detector.detect_batch(&views, thresholds, found);
+        qualities.clear();
+        // while a GPU works, where there is one
+        let all = detector.detect_batch_meanwhile(&views, thresholds, found, || {
+            if let Some(meter) = quality {
+                qualities.extend(views.iter().map(|view| measure(meter, view)));
+            }
+        });
         let items = indices.iter().zip(&views).zip(found);
+        let mut qualities = qualities.drain(..);
         match all {
             Err(error) if views.len() > 1 => {
                 // Each for itself, so that the one that is to blame fails alone.
@@ -299,21 +308,33 @@ impl Pipeline {
                         thresholds,
                         std::slice::from_mut(found),
                     );
-                    finish(*index, view, found, alone, detector);
+                    let measured = qualities.next().or_else(|| {
+                        quality.as_mut().filter(|_| alone.is_ok()).map(|meter| measure(meter, view))
+                    });
+                    finish(*index, view, found, alone, measured, detector);
                 }
             }
             Err(error) => {
                 if let Some(((index, view), found)) = items.into_iter().next() {
-                    finish(*index, view, found, Err(error), detector);
+                    finish(*index, view, found, Err(error), None, detector);
                 }
             }
             Ok(stages) => {
                 for ((index, view), found) in items {
-                    finish(*index, view, found, Ok(stages), detector);
+                    finish(*index, view, found, Ok(stages), qualities.next(), detector);
                 }
             }
         }
     }
+}
+
+/// An image's quality, and how long it took to measure it.
+type Measured = (ImageQuality, Duration);
+
+fn measure(meter: &mut QualityMeter, pixels: &PixelView<'_>) -> Measured {
+    let measuring = Instant::now();
+    let quality = meter.measure(pixels);
+    (quality, measuring.elapsed())
 }
 
 type Stages = Result<StageTimes, DetectorError>;

@@ -12,11 +12,14 @@ use super::gpu::Gpu;
 use super::report::{Peak, Probe, RateRow, Report, Trial};
 use super::subject::{Loaded, Share, for_each, uses_gpu};
 use super::{BenchError, Extent, Latency, OnProgress, Pictures, Plan, Progress, process};
+use crate::data::source::SourceFrame;
 use crate::detector::Thresholds;
 use crate::image::DecodeLimits;
-use crate::pipeline::{Frame, Pipeline, Processed, Treatment};
+use crate::pipeline::{Frame, Job, Pipeline, Processed, Treatment};
 use pace::Pace;
 use peak::{Bounds, Found, Length};
+use smallvec::SmallVec;
+use trial::Batching;
 
 /// Lowest rate that is tried, Hz.
 const LOWEST_HZ: f64 = 1.0;
@@ -44,6 +47,8 @@ pub struct RatePlan {
     pub cameras: usize,
     /// Whether the cameras take turns within a period instead of sending at once.
     pub is_staggered: bool,
+    /// For how long a frame waits for those of other cameras at most; how many share a run is the session's `max_batch`.
+    pub batch_window: Duration,
 }
 
 /// Runs the pipeline behind cameras of a rate, as the node does: one slot per camera, the latest frame wins.
@@ -73,7 +78,8 @@ struct Behind<'a> {
     gpu: &'a Gpu,
     pipeline: Pipeline,
     thresholds: Thresholds,
-    processed: Processed,
+    /// One for each image of a run.
+    processed: Vec<Processed>,
     is_on_gpu: bool,
 }
 
@@ -83,7 +89,7 @@ impl<'a> Behind<'a> {
             plan,
             gpu,
             thresholds: loaded.manifest.thresholds(),
-            processed: Processed::default(),
+            processed: (0..loaded.detector.max_batch()).map(|_| Processed::default()).collect(),
             is_on_gpu: uses_gpu(loaded.detector.info()),
             pipeline: Pipeline::new(loaded.detector, plan.cameras, DecodeLimits::default()),
         }
@@ -145,16 +151,21 @@ impl<'a> Behind<'a> {
             if run == runs {
                 start = Instant::now();
             }
-            self.process(run % self.plan.cameras.max(1), frame)?;
+            self.process(&[(run % self.plan.cameras.max(1), frame)])?;
         }
         Ok(runs as f64 / start.elapsed().as_secs_f64().max(1e-6))
     }
 
-    fn process(&mut self, camera: usize, frame: &crate::data::source::SourceFrame) -> Result<(), BenchError> {
-        let of = |source| BenchError::Picture { name: frame.name.clone(), source };
-        let frame = Frame { camera, ..frame.as_frame().map_err(of)? };
-        self.pipeline.process(&frame, Treatment::Clean, &self.thresholds, &mut self.processed)?;
-        Ok(())
+    fn process(&mut self, frames: &[(usize, &SourceFrame)]) -> Result<(), BenchError> {
+        let jobs = frames.iter().map(job).collect::<Result<SmallVec<[Job<'_>; 8]>, BenchError>>()?;
+        let places = self.processed.get_mut(..jobs.len()).unwrap_or_default();
+        let mut failed = None;
+        self.pipeline.process_batch(&jobs, &self.thresholds, places, |_, seen| {
+            if let Err(error) = seen {
+                failed = Some(error);
+            }
+        });
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn trial(&mut self, pictures: &Pictures, rate_hz: f64, length: Length) -> Result<Trial, BenchError> {
@@ -165,10 +176,11 @@ impl<'a> Behind<'a> {
         let length = if length == Length::Full { full } else { full / PROBE_PART };
         let (cameras, is_staggered) = (self.plan.cameras, self.plan.is_staggered);
         let pace = Pace { rate_hz, cameras, is_staggered };
+        let batching = Batching { most: self.processed.len(), window: self.plan.batch_window };
         let cpu_before = process::cpu_time();
         let (gpu, is_on_gpu) = (self.gpu, self.is_on_gpu);
         let (raw, gpu_use) = gpu.watch(is_on_gpu, || {
-            trial::run(pace, length, pictures.frames(), |camera, frame| self.process(camera, frame))
+            trial::run(pace, length, pictures.frames(), batching, |frames| self.process(frames))
         });
         let raw = raw?;
         let cpu = process::cpu_time().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
@@ -187,4 +199,10 @@ impl<'a> Behind<'a> {
             gpu: gpu_use,
         })
     }
+}
+
+fn job<'a>((camera, frame): &(usize, &'a SourceFrame)) -> Result<Job<'a>, BenchError> {
+    let of = |source| BenchError::Picture { name: frame.name.clone(), source };
+    let frame = Frame { camera: *camera, ..frame.as_frame().map_err(of)? };
+    Ok(Job { frame, treatment: Treatment::Clean })
 }

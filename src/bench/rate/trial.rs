@@ -24,6 +24,15 @@ pub(super) struct Raw {
     pub(super) lateness: Vec<Duration>,
 }
 
+/// How frames of several cameras share runs of the model.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Batching {
+    /// Images for one run at most.
+    pub(super) most: usize,
+    /// For how long a frame waits for those of other cameras at most.
+    pub(super) window: Duration,
+}
+
 /// Sends `frames` in turn at the pace for so long, and lets `process` have the latest of each camera. The sending thread
 /// is the caller's; `process` runs on another, as the node's worker does.
 ///
@@ -33,21 +42,28 @@ pub(super) fn run<E: Send>(
     pace: Pace,
     length: Duration,
     frames: &[SourceFrame],
-    mut process: impl FnMut(usize, &SourceFrame) -> Result<(), E> + Send,
+    batching: Batching,
+    mut process: impl FnMut(&[(usize, &SourceFrame)]) -> Result<(), E> + Send,
 ) -> Result<Raw, E> {
     let mailbox: Arc<Mailbox<&SourceFrame>> = Mailbox::new(pace.cameras);
+    mailbox.set_window(batching.window);
     let mut lateness = Vec::with_capacity(pace.frames(length) as usize * pace.cameras);
     let beginning = Instant::now();
     let (result, elapsed) = std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
             let mut latencies = vec![Vec::new(); pace.cameras];
-            while let Some(taken) = mailbox.take() {
+            let (mut batch, mut frames) = (Vec::new(), Vec::new());
+            while mailbox.take_batch(batching.most, &mut batch) {
+                frames.clear();
+                frames.extend(batch.iter().map(|taken| (taken.camera, taken.frame)));
                 // a failure drops what is in flight, which counts it as rejected
-                process(taken.camera, taken.frame)?;
-                if let Some(latencies) = latencies.get_mut(taken.camera) {
-                    latencies.push(taken.arrived.elapsed());
+                process(&frames)?;
+                for taken in batch.drain(..) {
+                    if let Some(latencies) = latencies.get_mut(taken.camera) {
+                        latencies.push(taken.arrived.elapsed());
+                    }
+                    taken.in_flight.finish(Outcome::Processed);
                 }
-                taken.in_flight.finish(Outcome::Processed);
             }
             Ok(latencies)
         });
@@ -85,6 +101,8 @@ mod tests {
     use super::*;
     use crate::bench::{Pictures, Size};
 
+    const ALONE: Batching = Batching { most: 1, window: Duration::ZERO };
+
     fn pictures() -> Pictures {
         Pictures::synthetic(Size { width: 32, height: 32 })
     }
@@ -93,8 +111,8 @@ mod tests {
     fn every_frame_is_processed_or_lost() {
         let pace = Pace { rate_hz: 500.0, cameras: 3, is_staggered: false };
         let mut calls = vec![0; 3];
-        let raw = run(pace, Duration::from_millis(200), pictures().frames(), |camera, _| {
-            calls[camera] += 1;
+        let raw = run(pace, Duration::from_millis(200), pictures().frames(), ALONE, |batch| {
+            batch.iter().for_each(|(camera, _)| calls[*camera] += 1);
             std::thread::sleep(Duration::from_millis(1));
             Ok::<_, ()>(())
         })
@@ -111,7 +129,7 @@ mod tests {
     #[test]
     fn an_idle_worker_loses_nothing() {
         let pace = Pace { rate_hz: 10.0, cameras: 2, is_staggered: true };
-        let raw = run(pace, Duration::from_millis(300), pictures().frames(), |_, _| Ok::<_, ()>(()));
+        let raw = run(pace, Duration::from_millis(300), pictures().frames(), ALONE, |_| Ok::<_, ()>(()));
         let raw = raw.unwrap();
         assert_eq!((raw.sent, raw.processed, raw.overwritten), (6, 6, 0));
     }
@@ -120,7 +138,7 @@ mod tests {
     fn a_failure_ends_the_trial() {
         let pace = Pace { rate_hz: 100.0, cameras: 1, is_staggered: false };
         let mut calls = 0;
-        let result = run(pace, Duration::from_secs(600), pictures().frames(), |_, _| {
+        let result = run(pace, Duration::from_secs(600), pictures().frames(), ALONE, |_| {
             calls += 1;
             if calls == 3 { Err("broken") } else { Ok(()) }
         });

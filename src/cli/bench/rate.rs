@@ -1,7 +1,9 @@
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::bail;
 use roadproof::bench::{Extent, RatePlan, measure_rates};
+use roadproof::detector::MAX_BATCH;
 
 use super::{Common, seconds, with_progress};
 
@@ -32,6 +34,12 @@ pub(super) struct Args {
     /// Let the cameras take turns within a period instead of sending at once.
     #[arg(long)]
     staggered: bool,
+    /// Images of different cameras for one run of the model at most.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    batch_max: usize,
+    /// For how long at most a frame waits for those of other cameras, ms.
+    #[arg(long, value_name = "MS", default_value_t = 0.0)]
+    batch_window_ms: f64,
     /// Seconds at each rate.
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     duration: f64,
@@ -39,6 +47,8 @@ pub(super) struct Args {
 
 /// Rates that can be asked for, Hz.
 const RATES_HZ: std::ops::RangeInclusive<f64> = 0.1..=10_000.0;
+/// Windows that can be asked for, ms; as the node's `batch_window_ms`.
+const WINDOWS_MS: std::ops::RangeInclusive<f64> = 0.0..=100.0;
 /// Most cameras.
 const MAX_CAMERAS: usize = 64;
 
@@ -52,9 +62,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !(1..=MAX_CAMERAS).contains(&args.cameras) {
         bail!("--cameras: expected 1 to {MAX_CAMERAS}, found {}", args.cameras);
     }
+    if !(1..=MAX_BATCH).contains(&args.batch_max) {
+        bail!("--batch-max: expected 1 to {MAX_BATCH}, found {}", args.batch_max);
+    }
+    if !WINDOWS_MS.contains(&args.batch_window_ms) {
+        bail!("--batch-window-ms: expected 0 to 100 ms, found {}", args.batch_window_ms);
+    }
     let extent = Extent::Time(seconds(args.duration, "--duration")?);
+    let mut common = args.common.plan(extent)?;
+    common.session.max_batch = args.batch_max;
     let plan = RatePlan {
-        plan: args.common.plan(extent)?,
+        plan: common,
+        batch_window: Duration::from_secs_f64(args.batch_window_ms / 1e3),
         peak: !args.no_peak,
         highest_hz: args.max_hz,
         fixed_hz: args.hz.clone(),

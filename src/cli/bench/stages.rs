@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use roadproof::bench::{Extent, measure_stages};
+use roadproof::detector::MAX_BATCH;
 
 use super::{Common, seconds, with_progress};
 
@@ -32,7 +33,8 @@ pub(super) fn run(args: &StagesArgs) -> anyhow::Result<ExitCode> {
         Some(frames) => Extent::Images(frames),
         None => Extent::Time(seconds(args.duration, "--duration")?),
     };
-    let plan = args.common.plan(extent)?;
+    let mut plan = args.common.plan(extent)?;
+    plan.session.max_batch = args.batches.iter().copied().max().unwrap_or(1).clamp(1, MAX_BATCH);
     let report = with_progress(|progress| measure_stages(&plan, &args.batches, progress))?;
     args.common.finish(&report)
 }

@@ -23,6 +23,36 @@ pub enum GpuPath {
 /// The most images that [`SessionOptions::max_batch`] may ask for.
 pub const MAX_BATCH: usize = 64;
 
+impl GpuPath {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Require, Self::Off];
+
+    /// The name in configuration files and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Require => "require",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl std::fmt::Display for GpuPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for GpuPath {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|path| path.name() == name);
+        known.ok_or_else(|| format!("expected `auto`, `require` or `off`, found `{name}`"))
+    }
+}
+
 /// How a model is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
