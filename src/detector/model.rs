@@ -343,3 +343,5 @@ fn one_image_per_run(asked: usize, most: usize) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::runtime_is_missing;

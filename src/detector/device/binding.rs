@@ -1,7 +1,10 @@
 //! The model's session with its input and outputs bound to memory on the GPU.
 #![allow(unsafe_code, reason = "ONNX Runtime is given our memory on the GPU by address")]
 
+use std::ffi::CString;
+
 use half::f16;
+use ort::AsPointer;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, NoSelectedOutputs, RunOptions, Session};
 use ort::value::{Outlet, Shape, TensorElementType, TensorRefMut, ValueType};
@@ -10,7 +13,7 @@ use crate::detector::decode::OutputInfo;
 use crate::detector::manifest::InputSpec;
 use crate::detector::session::takes_batches;
 
-use super::outputs::{DeviceOutputs, OutputShape};
+use super::outputs::OutputShape;
 
 /// A session, and a binding for every number of images that it is run on.
 pub(super) struct BoundSession {
@@ -95,13 +98,13 @@ impl BoundSession {
         Ok(shapes)
     }
 
-    /// Binds the session for 1 to `batch` images, whose input lies at `input` and whose outputs are `outputs`.
+    /// Binds the session for 1 to `batch` images, whose input lies at `input` and whose outputs lie at `outputs`.
     pub(super) fn bind(
         &mut self,
         memory: &MemoryInfo<'static>,
         spec: &InputSpec,
         input: u64,
-        outputs: &DeviceOutputs,
+        outputs: &[u64],
         shapes: &[OutputShape],
         batch: usize,
     ) -> Result<(), String> {
@@ -110,12 +113,12 @@ impl BoundSession {
         for images in 1..=batch {
             let mut binding = self.session.create_binding().map_err(text)?;
             bind_input(&mut binding, &self.session, memory, spec, images, input, half)?;
-            for (index, of) in shapes.iter().enumerate() {
+            for (of, address) in shapes.iter().zip(outputs) {
                 let mut shape = of.info.shape.clone();
                 if let (Some(first), true) = (shape.first_mut(), batch > 1) {
                     *first = images as i64;
                 }
-                let (shape, address) = (Shape::new(shape), outputs.base(index) as *mut _);
+                let (shape, address) = (Shape::new(shape), *address as *mut _);
                 let name = of.info.name.as_str();
                 // SAFETY: the buffer holds `batch` images of this shape and type (`DeviceOutputs::new`), and the engine
                 // drops the session and its bindings before the buffers.
@@ -175,10 +178,72 @@ fn bind_input(
     unsafe {
         if half {
             let tensor = TensorRefMut::<f16>::from_raw(memory.clone(), address, shape).map_err(text)?;
-            binding.bind_input(input.name(), &*tensor).map_err(text)
+            bind_in_place(binding, input.name(), tensor.ptr())
         } else {
             let tensor = TensorRefMut::<f32>::from_raw(memory.clone(), address, shape).map_err(text)?;
-            binding.bind_input(input.name(), &*tensor).map_err(text)
+            bind_in_place(binding, input.name(), tensor.ptr())
         }
+    }
+}
+
+/// Binds an input to the very memory that `value` describes; `IoBinding::bind_input` would bind a copy of it.
+///
+/// # Safety
+/// `value` is a living tensor. ONNX Runtime keeps a reference to it of its own; the memory must outlive the binding.
+unsafe fn bind_in_place(
+    binding: &mut IoBinding,
+    name: &str,
+    value: *const ort::sys::OrtValue,
+) -> Result<(), String> {
+    let name = CString::new(name).map_err(|error| error.to_string())?;
+    // SAFETY: binding and name are alive, and so is the value, as the caller says. The status is taken over at once.
+    unsafe {
+        let status = (ort::api().BindInput)(binding.ptr_mut(), name.as_ptr(), value);
+        ort::Error::<()>::result_from_status(status).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::library;
+    use crate::detector::model::runtime_is_missing;
+    use crate::detector::session::{SessionOptions, configured};
+    use crate::detector::test_onnx::ConstantModel;
+
+    /// The CPU's memory stands in for the GPU's.
+    #[test]
+    fn a_bound_session_reads_and_writes_the_memory_it_was_given() {
+        if runtime_is_missing() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("toy.onnx");
+        let mut model = ConstantModel::new(&[1, 3, 4, 4]).output("o", &[1, 2, 6], vec![0.5; 12]);
+        model.echo = true;
+        model.write(&path);
+        let runtime = library::runtime().unwrap();
+        let session =
+            configured(&runtime, &SessionOptions::default()).unwrap().commit_from_file(&path).unwrap();
+        let mut session = BoundSession::new(session);
+        let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default);
+        let memory = memory.unwrap();
+        let spec = crate::detector::device::tests::spec(4, 4);
+        let mut input = vec![1f32; 48];
+        let address = input.as_mut_ptr() as u64;
+        assert!(!session.input_is_half().unwrap() && !session.batch_is_free());
+        let shapes = session.probe(&memory, &spec, address).unwrap();
+        let found: Vec<_> = shapes.iter().map(|shape| shape.info.shape.as_slice()).collect();
+        assert_eq!(found, [&[1, 2, 6][..], &[1, 3, 4, 4]]);
+        let mut outputs = [vec![0f32; 12], vec![0f32; 48]];
+        let bases: Vec<_> = outputs.iter_mut().map(|output| output.as_mut_ptr() as u64).collect();
+        session.bind(&memory, &spec, address, &bases, &shapes, 1).unwrap();
+        for value in [2f32, 3.0] {
+            // through the address that was bound
+            input.fill(value);
+            session.run(1).unwrap();
+            assert_eq!((outputs[0][11], outputs[1][0], outputs[1][47]), (0.5, value, value));
+        }
+        assert!(session.run(2).unwrap_err().contains("expected 1 to 1"));
     }
 }

@@ -66,7 +66,7 @@ impl DeviceEngine {
         let memory = binding::device_memory(device_id)?;
         let shapes = session.probe(&memory, spec, input.address())?;
         let outputs = DeviceOutputs::new(&gpu, &shapes, batch).map_err(text)?;
-        session.bind(&memory, spec, input.address(), &outputs, &shapes, batch)?;
+        session.bind(&memory, spec, input.address(), &outputs.bases(), &shapes, batch)?;
         let timer = gpu.timer(MARKS).map_err(text)?;
         let mut engine = Self {
             session,

@@ -41,9 +41,9 @@ impl DeviceOutputs {
         shapes.iter().map(output).collect::<Result<_, GpuError>>().map(Self)
     }
 
-    /// Where an output begins on the GPU.
-    pub(super) fn base(&self, output: usize) -> u64 {
-        self.0.get(output).map_or(0, |output| output.device.address())
+    /// Where each output begins on the GPU.
+    pub(super) fn bases(&self) -> Vec<u64> {
+        self.0.iter().map(|output| output.device.address()).collect()
     }
 
     /// Where element `start` of one slot's share of an output lies on the GPU; 0 where there is none.

@@ -13,7 +13,7 @@ use crate::detector::preprocess::Preprocessor;
 use crate::gpu::{Block, HostKernels, MAX_BLOCKS, PickParameters, PrepareParameters, Strided};
 use crate::image::ChannelOrder;
 
-fn spec(width: u32, height: u32) -> InputSpec {
+pub(super) fn spec(width: u32, height: u32) -> InputSpec {
     InputSpec {
         width,
         height,

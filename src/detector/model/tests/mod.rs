@@ -15,7 +15,7 @@ use crate::detector::{BoundingBox, ProviderPolicy};
 use crate::image::ChannelOrder;
 
 /// Whether ONNX Runtime is there; says so where it is not.
-pub(super) fn runtime_is_missing() -> bool {
+pub(in crate::detector) fn runtime_is_missing() -> bool {
     let missing = std::env::var_os("ORT_DYLIB_PATH").is_none_or(|path| path.is_empty());
     if missing {
         eprintln!("skipped: ORT_DYLIB_PATH is not set, so there is no ONNX Runtime to test with");
