@@ -46,7 +46,7 @@ impl Latency {
     #[must_use]
     pub fn of_streams<S: AsRef<[Duration]>>(streams: &[S]) -> Option<Self> {
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let mut sorted = streams.iter().flat_map(|stream| stream.as_ref()).copied().collect::<Vec<_>>();
+        let mut sorted = streams.iter().flat_map(AsRef::as_ref).copied().collect::<Vec<_>>();
         sorted.sort_unstable();
         let count = sorted.len();
         if count == 0 {

@@ -16,7 +16,7 @@ pub(super) fn resident_bytes() -> Option<u64> {
     parse_resident(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
-/// Fields 14 and 15 of proc_pid_stat(5), counted from 1; the name in field 2 may hold anything, spaces and brackets too.
+/// Fields 14 and 15 of `proc_pid_stat(5)`, counted from 1; the name in field 2 may hold anything, spaces and brackets too.
 fn parse_cpu_time(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11).map(str::parse::<u32>);

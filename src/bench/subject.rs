@@ -30,6 +30,10 @@ impl Loaded<'_> {
     }
 }
 
+/// Measures a loaded model into the report; a text is why that failed.
+pub(super) type Measure<'a> =
+    dyn FnMut(Loaded<'_>, Share, &mut Report, &mut OnProgress<'_>) -> Result<(), String> + 'a;
+
 /// Whether a model keeps the GPU busy.
 pub(super) fn uses_gpu(info: &ModelInfo) -> bool {
     info.provider != Provider::Cpu
@@ -41,7 +45,7 @@ pub(super) fn for_each(
     plan: &Plan,
     gpu: &Gpu,
     progress: &mut OnProgress<'_>,
-    measure: &mut dyn FnMut(Loaded<'_>, Share, &mut Report, &mut OnProgress<'_>) -> Result<(), String>,
+    measure: &mut Measure<'_>,
 ) -> Report {
     let mut report = begin(plan, gpu);
     let pairs = (plan.models.len() * plan.providers.len()).max(1) as f64;

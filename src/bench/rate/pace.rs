@@ -104,7 +104,7 @@ mod tests {
         let clock = Counting { now: Cell::new(5 * SECOND), late };
         let mut sent = Vec::new();
         pace.run(&clock, SECOND, |camera, lateness| {
-            sent.push((camera, clock.now() - 5 * SECOND, lateness));
+            sent.push((camera, clock.now().saturating_sub(5 * SECOND), lateness));
             clock.now.set(clock.now() + each_takes);
             true
         });

@@ -138,7 +138,7 @@ mod tests {
     fn a_failure_ends_the_trial() {
         let pace = Pace { rate_hz: 100.0, cameras: 1, is_staggered: false };
         let mut calls = 0;
-        let result = run(pace, Duration::from_secs(600), pictures().frames(), ALONE, |_| {
+        let result = run(pace, Duration::from_mins(10), pictures().frames(), ALONE, |_| {
             calls += 1;
             if calls == 3 { Err("broken") } else { Ok(()) }
         });

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use roadproof::bench::{BenchError, Extent, OnProgress, Pictures, Plan, Progress, Report, Size};
-use roadproof::detector::{Fallback, GpuPath, ModelManifest, Provider, ProviderPolicy, SessionOptions};
+use roadproof::detector::{GpuPath, ModelManifest, Provider, ProviderPolicy, SessionOptions};
 
 /// Size of made pictures, where none is given.
 const DEFAULT_SIZE: Size = Size { width: 1280, height: 720 };
@@ -107,9 +107,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 impl Common {
     fn plan(&self, extent: Extent) -> anyhow::Result<Plan> {
         let models = self.models.iter().map(ModelManifest::load).collect::<Result<_, _>>()?;
-        let policy = |provider: &Provider| match self.prefer && *provider != Provider::Cpu {
-            true => ProviderPolicy::prefer([*provider, Provider::Cpu]),
-            false => ProviderPolicy { order: vec![*provider], fallback: Fallback::Require },
+        let policy = |provider: &Provider| match *provider {
+            Provider::Cpu => ProviderPolicy::require(Provider::Cpu),
+            provider if self.prefer => ProviderPolicy::prefer([provider, Provider::Cpu]),
+            provider => ProviderPolicy::require(provider),
         };
         let session = SessionOptions {
             intra_op_threads: self.intra_op_threads,

@@ -118,9 +118,10 @@ fn gpu(found: Option<&GpuUse>) -> String {
 }
 
 fn stage_row(text: &mut String, row: &StageRow, has_ratio: bool) {
-    let ratio = match has_ratio {
-        true => format!(" ({:.2} × the first, latency × {:.2})", row.ratio.throughput, row.ratio.total_p50),
-        false => String::new(),
+    let ratio = if has_ratio {
+        format!(" ({:.2} × the first, latency × {:.2})", row.ratio.throughput, row.ratio.total_p50)
+    } else {
+        String::new()
     };
     let _ = writeln!(
         text,

@@ -54,6 +54,7 @@ impl std::str::FromStr for GpuPath {
 }
 
 /// How a model is run.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionOptions {
