@@ -226,7 +226,10 @@ impl Pipeline {
             });
         });
         // Every frame is told of once.
-        result.unwrap_or(Err(PipelineError::UnknownCamera { camera: frame.camera, cameras: self.converters.len() }))
+        result.unwrap_or(Err(PipelineError::UnknownCamera {
+            camera: frame.camera,
+            cameras: self.converters.len(),
+        }))
     }
 
     /// Runs several frames, of different cameras, through all stages with one run of the model, each into its place in
@@ -252,30 +255,33 @@ impl Pipeline {
         let Self { detector, converters, quality, found, failure } = self;
         let mut times = FrameTimes::default();
         let Prepared { views, indices } = prepare(converters, jobs, &mut times, &mut done);
-        let mut finish =
-            |index: usize, pixels: &PixelView<'_>, found: &mut ImageDetections, stages: Stages, detector: &Detector| {
-                let stages = match stages {
-                    Ok(stages) => stages,
-                    Err(error) => return done(index, Err(error.into())),
-                };
-                let Some(out) = out.get_mut(index) else { return };
-                std::mem::swap(&mut out.detections, &mut found.detections);
-                (out.width, out.height) = (pixels.width(), pixels.height());
-                out.agreement = found.agreement;
-                out.times = FrameTimes {
-                    upload: stages.upload,
-                    preprocess: stages.preprocess,
-                    inference: stages.inference,
-                    postprocess: stages.postprocess,
-                    ..times
-                };
-                if let Some(meter) = quality {
-                    let measuring = Instant::now();
-                    out.quality = Some(meter.measure(pixels));
-                    out.times.quality = measuring.elapsed();
-                }
-                done(index, Ok(Seen { pixels, processed: out, detector }));
+        let mut finish = |index: usize,
+                          pixels: &PixelView<'_>,
+                          found: &mut ImageDetections,
+                          stages: Stages,
+                          detector: &Detector| {
+            let stages = match stages {
+                Ok(stages) => stages,
+                Err(error) => return done(index, Err(error.into())),
             };
+            let Some(out) = out.get_mut(index) else { return };
+            std::mem::swap(&mut out.detections, &mut found.detections);
+            (out.width, out.height) = (pixels.width(), pixels.height());
+            out.agreement = found.agreement;
+            out.times = FrameTimes {
+                upload: stages.upload,
+                preprocess: stages.preprocess,
+                inference: stages.inference,
+                postprocess: stages.postprocess,
+                ..times
+            };
+            if let Some(meter) = quality {
+                let measuring = Instant::now();
+                out.quality = Some(meter.measure(pixels));
+                out.times.quality = measuring.elapsed();
+            }
+            done(index, Ok(Seen { pixels, processed: out, detector }));
+        };
         let Some(found) = found.get_mut(..views.len()).filter(|found| !found.is_empty()) else { return };
         let all = detector.detect_batch(&views, thresholds, found);
         let items = indices.iter().zip(&views).zip(found);
@@ -352,7 +358,11 @@ fn prepare<'a>(
 
 impl Converters {
     /// The pixels for the detector; adds to the times what they took.
-    fn prepare<'a>(&'a mut self, job: &Job<'a>, times: &mut FrameTimes) -> Result<PixelView<'a>, PipelineError> {
+    fn prepare<'a>(
+        &'a mut self,
+        job: &Job<'a>,
+        times: &mut FrameTimes,
+    ) -> Result<PixelView<'a>, PipelineError> {
         let start = Instant::now();
         let frame = &job.frame;
         let pixels = match frame.pixels {

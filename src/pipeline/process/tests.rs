@@ -99,7 +99,8 @@ fn frames_together_give_what_they_give_alone() {
         for (camera, out) in order.iter().zip(&*out) {
             assert_same(out, &expected[*camera]);
         }
-        let times: Vec<_> = out.iter().map(|out| FrameTimes { quality: Duration::ZERO, ..out.times }).collect();
+        let times: Vec<_> =
+            out.iter().map(|out| FrameTimes { quality: Duration::ZERO, ..out.times }).collect();
         assert!(times.iter().all(|each| *each == times[0] && each.inference > Duration::ZERO), "{times:?}");
     }
 }
@@ -115,7 +116,8 @@ fn a_frame_that_fails_does_not_hold_up_the_others() {
     let unknown = Job { frame: Frame { camera: 9, ..good[0].frame }, ..good[0] };
     let twice = job(0, &pictures[0]);
     let drop = [Step { corruption: Corruption::FrameDrop, severity: Severity::new(5.0).unwrap() }];
-    for (bad, reason) in [(broken, "JPEG"), (unknown, "camera 9 is unknown"), (twice, "camera 0 has several")] {
+    for (bad, reason) in [(broken, "JPEG"), (unknown, "camera 9 is unknown"), (twice, "camera 0 has several")]
+    {
         let mut out = [(); 3].map(|()| Processed::default());
         let told = together(&mut pipeline, &[good[0], bad, good[1]], &mut out);
         let text = told[1].as_deref().unwrap_or_default();
@@ -145,7 +147,9 @@ fn frames_that_fail_in_the_detector_are_told_one_by_one() {
     let bad = Thresholds { low_score: 0.9, ..thresholds() };
     let mut told = Vec::new();
     let mut out = [(); 2].map(|()| Processed::default());
-    pipeline.process_batch(&jobs, &bad, &mut out, |index, seen| told.push((index, seen.err().unwrap().to_string())));
+    pipeline.process_batch(&jobs, &bad, &mut out, |index, seen| {
+        told.push((index, seen.err().unwrap().to_string()))
+    });
     assert!(told.iter().all(|(_, text)| text.contains("`low_score`")), "{told:?}");
     assert_eq!(told.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1]);
 }
@@ -172,8 +176,9 @@ fn pixels_are_passed_on_as_they_are() {
     let pixels = PixelView::new(ChannelOrder::Rgb, 64, 64, 192, &data).unwrap();
     let frame = Frame { camera: 2, stamp_ns: 0, frame_id: "", pixels: FramePixels::Pixels(pixels) };
     let mut out = Processed::default();
-    let seen = pipeline.process_then(&frame, Treatment::Clean, &thresholds(), &mut out, |pixels, processed, _| {
-        (pixels.data().as_ptr(), processed.detections.len())
-    });
+    let seen =
+        pipeline.process_then(&frame, Treatment::Clean, &thresholds(), &mut out, |pixels, processed, _| {
+            (pixels.data().as_ptr(), processed.detections.len())
+        });
     assert_eq!(seen.unwrap(), (data.as_ptr(), out.detections.len()));
 }
