@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Number of most recent frames over which percentiles are taken.
@@ -149,6 +150,31 @@ impl StageLatencies {
     }
 }
 
+/// How many frames the last 1024 runs of the model had. Constant memory.
+#[derive(Debug, Clone, Default)]
+pub struct BatchSizes {
+    sizes: VecDeque<u8>,
+    sum: usize,
+}
+
+impl BatchSizes {
+    /// Adds a run of `frames` frames; the oldest one leaves when the window is full.
+    pub fn record(&mut self, frames: usize) {
+        if self.sizes.len() >= CAPACITY {
+            self.sum -= self.sizes.pop_front().map_or(0, usize::from);
+        }
+        let frames = u8::try_from(frames).unwrap_or(u8::MAX);
+        self.sum += usize::from(frames);
+        self.sizes.push_back(frames);
+    }
+
+    /// Mean number of frames in a run; `None` before the first.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        (!self.sizes.is_empty()).then(|| self.sum as f64 / self.sizes.len() as f64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +200,19 @@ mod tests {
         let mut window = LatencyWindow::default();
         window.record(Duration::from_secs(u64::MAX));
         assert!(window.summary().unwrap().max_ms > 4e6);
+    }
+
+    #[test]
+    fn the_mean_is_over_the_last_runs() {
+        let mut sizes = BatchSizes::default();
+        assert_eq!(sizes.mean(), None);
+        sizes.record(1);
+        sizes.record(4);
+        assert_eq!(sizes.mean(), Some(2.5));
+        (0..CAPACITY).for_each(|n| sizes.record(2 + n % 2));
+        assert_eq!(sizes.mean(), Some(2.5));
+        (0..CAPACITY).for_each(|_| sizes.record(64));
+        assert_eq!(sizes.mean(), Some(64.0));
     }
 
     #[test]

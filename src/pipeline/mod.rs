@@ -13,6 +13,6 @@ mod process;
 
 pub use annotate::{AnnotateError, Annotated, Annotator};
 pub use frame::{Frame, FramePixels};
-pub use latency::{LatencySummary, LatencyWindow, Stage, StageLatencies, nearest_rank};
+pub use latency::{BatchSizes, LatencySummary, LatencyWindow, Stage, StageLatencies, nearest_rank};
 pub use mailbox::{FrameCounters, InFlight, Mailbox, Outcome, Taken};
 pub use process::{Corrupt, FrameTimes, Job, Pipeline, PipelineError, Processed, Seen, Treatment};

@@ -20,7 +20,7 @@ use super::injection::{self, Injection};
 use super::messages::{self, HealthContext};
 use super::names;
 use super::parameters::{LiveConfig, NodeConfig};
-use super::run::Outputs;
+use super::results::Outputs;
 use super::worker::{Live, Shared, Worker, lock, now_ns};
 
 struct CameraOutputs {
@@ -228,7 +228,14 @@ impl Configured {
         statuses.push(self.injection_status(shared));
         statuses.push(diagnostics::model(&self.info));
         let mut latencies = lock(&shared.latencies);
-        statuses.push(diagnostics::inference(&self.info, &mut latencies, totals, last_error.as_deref()));
+        let batch_mean = lock(&shared.batches).mean();
+        statuses.push(diagnostics::inference(
+            &self.info,
+            &mut latencies,
+            batch_mean,
+            totals,
+            last_error.as_deref(),
+        ));
     }
 
     fn report_health(

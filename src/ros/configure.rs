@@ -90,6 +90,8 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
     let options = SessionOptions {
         providers: config.providers.clone(),
         intra_op_threads: config.intra_op_threads,
+        // There is one frame of a camera at a time.
+        max_batch: config.batch_max.min(config.cameras.len()).max(1),
         ..SessionOptions::default()
     };
     let detector = Detector::load(&manifest, &options, &mut |phase: LoadPhase| {

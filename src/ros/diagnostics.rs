@@ -99,6 +99,7 @@ pub(crate) fn model(info: &ModelInfo) -> Status {
 pub(crate) fn inference(
     info: &ModelInfo,
     latencies: &mut StageLatencies,
+    batch_mean: Option<f64>,
     totals: FrameCounters,
     last_error: Option<&str>,
 ) -> Status {
@@ -112,6 +113,7 @@ pub(crate) fn inference(
         status.report(Level::Error, error);
     }
     status.value("frames_processed", totals.processed);
+    status.value("batch_mean", batch_mean.map_or("n/a".to_owned(), |mean| format!("{mean:.2}")));
     for stage in Stage::ALL {
         let summary = latencies.stage(stage).summary();
         let figure = |pick: fn(crate::pipeline::LatencySummary) -> f64| {

@@ -17,6 +17,7 @@ mod native;
 mod node;
 mod parameters;
 mod qos;
+mod results;
 mod run;
 mod worker;
 

@@ -1,44 +1,29 @@
-//! What the worker does with a frame: process, publish, record; and, when there is time, probe with a corrupted copy.
+//! What the worker does with frames: process, publish, record; and, when there is time, probe with a corrupted copy.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use r2r::Publisher;
-use r2r::sensor_msgs::msg::Image;
-use r2r::vision_msgs::msg::Detection2DArray;
+use smallvec::SmallVec;
 
 use crate::corruption::{CorruptorOptions, Step};
 use crate::dashboard::Dashboard;
-use crate::detector::Detection;
-use crate::health::{Observation, ProbeWindow};
+use crate::detector::{Detection, MAX_BATCH};
+use crate::health::ProbeWindow;
 use crate::pipeline::{
-    Annotator, Corrupt, Frame, FramePixels, Outcome, Pipeline, PipelineError, Processed, Stage, Taken,
-    Treatment,
+    Corrupt, Frame, FramePixels, Job, Outcome, Pipeline, PipelineError, Processed, Taken, Treatment,
 };
 
-use super::debug_image::DebugImage;
 use super::injection::ShadowBudget;
-use super::messages::{self, DetectionMessage};
+use super::messages;
 use super::native::NativeImage;
+use super::results::{CameraResults, Outputs, Results, Turn};
 use super::worker::{Live, ShadowReport, Shared, lock};
 
 /// A stamp this much older than the one before it is a jump (a bag that starts over), not jitter.
 const JUMP_BACK_NS: i64 = 500_000_000;
 
-/// Where one camera's results go.
-pub(crate) struct Outputs {
-    pub(crate) name: String,
-    pub(crate) detections: Publisher<Detection2DArray>,
-    pub(crate) debug_image: Publisher<Image>,
-    pub(crate) debug_corrupted: Publisher<Image>,
-}
-
+#[derive(Default)]
 struct CameraRun {
-    name: String,
-    detections: Publisher<Detection2DArray>,
-    message: DetectionMessage,
-    debug_image: DebugImage,
-    debug_corrupted: DebugImage,
     /// Frames processed so far, and shadow copies: the indices that their corruptions go by.
     frames: u64,
     copies: u64,
@@ -50,11 +35,12 @@ struct CameraRun {
 pub(crate) struct Run {
     pipeline: Box<Pipeline>,
     shared: Arc<Shared>,
-    dashboard: Option<Dashboard>,
-    /// Draws for the dashboard.
-    annotator: Annotator,
+    results: Results,
     cameras: Vec<CameraRun>,
-    processed: Processed,
+    /// Frames of the batch at hand; kept for its memory.
+    turns: Vec<Turn>,
+    /// What was found in each of them.
+    processed: Vec<Processed>,
     /// Of the shadow copy.
     shadow: Processed,
     /// Published detections of the clean frame and of its copy.
@@ -64,21 +50,6 @@ pub(crate) struct Run {
     options: CorruptorOptions,
     /// The corruptions that probes are counted for.
     probed: Vec<Step>,
-}
-
-impl From<Outputs> for CameraRun {
-    fn from(outputs: Outputs) -> Self {
-        Self {
-            name: outputs.name,
-            detections: outputs.detections,
-            message: DetectionMessage::default(),
-            debug_image: DebugImage::new(outputs.debug_image),
-            debug_corrupted: DebugImage::new(outputs.debug_corrupted),
-            frames: 0,
-            copies: 0,
-            injected: Vec::new(),
-        }
-    }
 }
 
 impl Run {
@@ -91,13 +62,14 @@ impl Run {
         let live = shared.live();
         let options = live.config.corruption.options;
         pipeline.set_corruptor_options(options);
+        let most = pipeline.detector().max_batch();
         Self {
             pipeline,
-            dashboard,
-            annotator: Annotator::default(),
             budget: ShadowBudget::new(outputs.len(), Instant::now()),
-            cameras: outputs.into_iter().map(CameraRun::from).collect(),
-            processed: Processed::default(),
+            cameras: outputs.iter().map(|_| CameraRun::default()).collect(),
+            results: Results::new(Arc::clone(&shared), outputs, dashboard),
+            turns: Vec::with_capacity(most),
+            processed: (0..most).map(|_| Processed::default()).collect(),
             shadow: Processed::default(),
             clean: Vec::new(),
             found: Vec::new(),
@@ -110,22 +82,15 @@ impl Run {
     /// Works until the mailbox is closed.
     pub(crate) fn run(mut self) -> Box<Pipeline> {
         let shared = Arc::clone(&self.shared);
-        while let Some(Taken { camera, frame, arrived, in_flight }) = shared.mailbox.take() {
+        let most = self.pipeline.detector().max_batch();
+        let mut batch = Vec::with_capacity(most);
+        while shared.mailbox.take_batch(most, &mut batch) {
             let live = shared.live();
             self.follow(&live);
-            self.budget.arrived(camera, arrived);
-            match self.frame(camera, &frame, arrived, &live) {
-                Ok(outcome) => {
-                    in_flight.finish(outcome);
-                    if outcome == Outcome::Processed {
-                        self.probe(camera, &frame, &live);
-                    }
-                }
-                Err(reason) => {
-                    in_flight.finish(Outcome::Rejected);
-                    shared.note_rejection(camera, &reason);
-                }
+            for taken in &batch {
+                self.budget.arrived(taken.camera, taken.arrived);
             }
+            self.batch(&mut batch, &live);
         }
         self.pipeline
     }
@@ -148,16 +113,36 @@ impl Run {
         }
     }
 
-    fn frame(
-        &mut self,
-        camera: usize,
-        image: &NativeImage,
-        arrived: Instant,
-        live: &Live,
-    ) -> Result<Outcome, String> {
-        let waited = arrived.elapsed();
-        let stamp_ns = image.stamp_ns();
-        let frame_id = image.frame_id();
+    /// Processes frames of different cameras with one run of the model, and probes afterwards.
+    fn batch(&mut self, batch: &mut Vec<Taken<NativeImage>>, live: &Live) {
+        let mut turns = std::mem::take(&mut self.turns);
+        turns.extend(batch.drain(..).filter_map(|taken| self.turn(taken, live)));
+        let outcomes = self.process(&turns, live);
+        let mut done = SmallVec::<[(usize, NativeImage, usize); MAX_BATCH]>::new();
+        for (Turn { taken: Taken { camera, frame, in_flight, .. }, .. }, outcome) in
+            turns.drain(..).zip(outcomes)
+        {
+            match outcome {
+                Ok(place) => {
+                    in_flight.finish(Outcome::Processed);
+                    done.push((camera, frame, place));
+                }
+                Err(reason) => {
+                    in_flight.finish(Outcome::Rejected);
+                    self.shared.note_rejection(camera, &reason);
+                }
+            }
+        }
+        self.turns = turns;
+        for (camera, frame, place) in done {
+            self.probe(camera, &frame, place, live);
+        }
+    }
+
+    /// What is to be known of a frame before it is processed; `None` if it is too old for that.
+    fn turn(&mut self, taken: Taken<NativeImage>, live: &Live) -> Option<Turn> {
+        let waited = taken.arrived.elapsed();
+        let stamp_ns = taken.frame.stamp_ns();
         let now_ns = self.shared.now_ns();
         // A driver that leaves the stamp at zero has none; its frames are as old as their wait here.
         let age_ns = if stamp_ns == 0 {
@@ -165,101 +150,74 @@ impl Run {
         } else {
             now_ns.saturating_sub(stamp_ns)
         };
-        self.note_stamp(camera, stamp_ns, age_ns);
+        self.note_stamp(taken.camera, stamp_ns, age_ns);
         if live.config.max_age.is_some_and(|max| i128::from(age_ns) > max.as_nanos() as i128) {
-            return Ok(Outcome::Stale);
+            taken.in_flight.finish(Outcome::Stale);
+            return None;
         }
-        let run = self.cameras.get_mut(camera).ok_or("unknown camera")?;
+        let run = self.cameras.get_mut(taken.camera)?;
         let index = run.frames;
         run.frames += 1;
         run.injected.clear();
-        if let Some(injection) = &live.injection {
-            injection.steps(&run.name, now_ns, &mut run.injected);
+        if let (Some(injection), Some(results)) = (&live.injection, self.results.cameras.get(taken.camera)) {
+            injection.steps(&results.name, now_ns, &mut run.injected);
         }
-        let treatment = if run.injected.is_empty() {
-            Treatment::Clean
-        } else {
-            Treatment::Inject(Corrupt { steps: &run.injected, index })
-        };
-        let pixels = image.pixels().map_err(|error| error.to_string())?;
-        let frame = Frame { camera, stamp_ns, frame_id, pixels };
-        let period = live.config.debug_image_period;
-        let (debug_image, debug_corrupted) = (&mut run.debug_image, &mut run.debug_corrupted);
-        let draw = debug_image.is_due(period);
-        let draw_corrupted = treatment != Treatment::Clean && debug_corrupted.is_due(period);
-        let thresholds = &live.thresholds;
-        let watched = self.dashboard.as_ref().filter(|dashboard| dashboard.wants_picture(&run.name));
-        let annotator = &mut self.annotator;
-        let drawn = self
-            .pipeline
-            .process_then(
-                &frame,
-                treatment,
-                thresholds,
-                &mut self.processed,
-                |pixels, processed, detector| {
-                    let names = detector.class_names();
-                    let image = draw.then(|| debug_image.draw(pixels, processed, thresholds, names));
-                    let corrupted =
-                        draw_corrupted.then(|| debug_corrupted.draw(pixels, processed, thresholds, names));
-                    let published = processed.detections.iter().filter(|d| thresholds.publishes(d));
-                    let picture = watched.map(|_| annotator.annotate(pixels, published, names));
-                    (image, corrupted, picture)
-                },
-            )
-            .map_err(|error| error.to_string())?;
+        Some(Turn { taken, waited, now_ns, age_ns, index })
+    }
 
-        let publishing = Instant::now();
-        let published = self.processed.detections.iter().filter(|d| thresholds.publishes(d));
-        let stamp = messages::time(stamp_ns);
-        let names = self.pipeline.detector().class_names();
-        let message = run.message.fill(&stamp, frame_id, published, names);
-        run.detections.publish(message).map_err(|error| format!("publishing detections: {error}"))?;
-        let done = Instant::now();
-        let since_taken = (done - arrived).saturating_sub(waited);
-        let age_done = age_ns.saturating_add(i64::try_from(since_taken.as_nanos()).unwrap_or(0));
-        self.shared.record(self.processed.times, waited, done - publishing, done - arrived, age_done);
-
-        if let Some(mut state) = self.shared.camera(camera) {
-            let recording = Instant::now();
-            state.health.record_frame(&Observation {
-                stamp_ns: now_ns,
-                detections: &self.processed.detections,
-                thresholds,
-                image_size: [self.processed.width, self.processed.height],
-                agreement: self.processed.agreement,
-                quality: self.processed.quality.as_ref(),
+    /// Processes and publishes frames; for each, its place in `self.processed`, or why it was not used.
+    fn process(&mut self, turns: &[Turn], live: &Live) -> SmallVec<[Result<usize, String>; MAX_BATCH]> {
+        let mut outcomes = SmallVec::new();
+        let mut jobs = SmallVec::<[Job<'_>; MAX_BATCH]>::new();
+        let mut turn_of = SmallVec::<[usize; MAX_BATCH]>::new();
+        for (at, Turn { taken: Taken { camera, frame: image, .. }, index, .. }) in turns.iter().enumerate() {
+            let pixels = match image.pixels() {
+                Ok(pixels) => pixels,
+                Err(error) => {
+                    outcomes.push(Err(error.to_string()));
+                    continue;
+                }
+            };
+            let steps = injected(&self.cameras, *camera);
+            let treatment = if steps.is_empty() {
+                Treatment::Clean
+            } else {
+                Treatment::Inject(Corrupt { steps, index: *index })
+            };
+            let (stamp_ns, frame_id) = (image.stamp_ns(), image.frame_id());
+            jobs.push(Job { frame: Frame { camera: *camera, stamp_ns, frame_id, pixels }, treatment });
+            turn_of.push(at);
+            // What becomes of it is told below.
+            outcomes.push(Err(String::new()));
+        }
+        let Some(out) = self.processed.get_mut(..jobs.len()) else { return outcomes };
+        let (results, cameras) = (&mut self.results, &self.cameras);
+        let mut together = 0;
+        self.pipeline.process_batch(&jobs, &live.thresholds, out, |place, seen| {
+            let Some((at, turn)) = turn_of.get(place).and_then(|at| Some((*at, turns.get(*at)?))) else {
+                return;
+            };
+            let told = seen.map_err(|error| error.to_string()).and_then(|seen| {
+                together += 1;
+                results.publish(turn, injected(cameras, turn.taken.camera), live, &seen)
             });
-            lock(&self.shared.latencies).stage(Stage::Health).record(recording.elapsed());
-            if state.frame_id != frame_id {
-                frame_id.clone_into(&mut state.frame_id);
+            if let Some(outcome) = outcomes.get_mut(at) {
+                *outcome = told.map(|()| place);
             }
-            if state.injected != run.injected {
-                state.injected.clone_from(&run.injected);
-            }
-        }
-        let (image, corrupted, picture) = drawn;
-        if let Some(image) = image {
-            run.debug_image.send(image, &stamp, frame_id);
-        }
-        if let Some(image) = corrupted {
-            run.debug_corrupted.send(image, &stamp, frame_id);
-        }
-        match (watched, picture) {
-            (Some(dashboard), Some(Ok(drawn))) => {
-                dashboard.picture(&run.name, drawn.width, drawn.height, drawn.bgr);
-            }
-            (_, Some(Err(error))) => tracing::warn!("no picture for the dashboard: {error}"),
-            _ => {}
-        }
-        Ok(Outcome::Processed)
+        });
+        self.shared.record_batch(together);
+        outcomes
     }
 
     /// Runs a corrupted copy of a frame that was just processed clean, if no other frame is kept waiting by that, and
     /// counts what is found again.
-    fn probe(&mut self, camera: usize, image: &NativeImage, live: &Live) {
+    fn probe(&mut self, camera: usize, image: &NativeImage, place: usize, live: &Live) {
         let config = &live.config.corruption;
-        let Some(run) = self.cameras.get_mut(camera) else { return };
+        let (Some(run), Some(results)) = (self.cameras.get_mut(camera), self.results.cameras.get_mut(camera))
+        else {
+            return;
+        };
+        let Some(processed) = self.processed.get(place) else { return };
         if self.probed.is_empty() || !run.injected.is_empty() {
             return;
         }
@@ -270,13 +228,13 @@ impl Run {
                 to.clear();
                 to.extend(processed.detections.iter().filter(|d| thresholds.publishes(d)).copied());
             };
-            published(&self.processed, &mut self.clean);
+            published(processed, &mut self.clean);
             let index = run.copies;
             run.copies += 1;
             let at = (index % self.probed.len() as u64) as usize;
             let result = self.probed.get(at).map(|step| {
                 let corrupt = Corrupt { steps: std::slice::from_ref(step), index };
-                copy(run, &mut self.pipeline, image, camera, corrupt, live, &mut self.shadow)
+                copy(results, &mut self.pipeline, image, camera, corrupt, live, &mut self.shadow)
             });
             match result {
                 Some(Ok(())) => {
@@ -313,9 +271,14 @@ impl Run {
     }
 }
 
+/// What is injected into the frame at hand of a camera.
+fn injected(cameras: &[CameraRun], camera: usize) -> &[Step] {
+    cameras.get(camera).map_or(&[], |run| &run.injected)
+}
+
 /// Processes one shadow copy and shows it to whom it may interest.
 fn copy(
-    run: &mut CameraRun,
+    results: &mut CameraResults,
     pipeline: &mut Pipeline,
     image: &NativeImage,
     camera: usize,
@@ -325,7 +288,7 @@ fn copy(
 ) -> Result<(), PipelineError> {
     let pixels: FramePixels<'_> = image.pixels()?;
     let frame = Frame { camera, stamp_ns: image.stamp_ns(), frame_id: image.frame_id(), pixels };
-    let debug = &mut run.debug_corrupted;
+    let debug = &mut results.debug_corrupted;
     let draw = debug.is_due(live.config.debug_image_period);
     let treatment = Treatment::Shadow(corrupt);
     let drawn =
@@ -333,7 +296,7 @@ fn copy(
             draw.then(|| debug.draw(pixels, shadow, &live.thresholds, detector.class_names()))
         })?;
     if let Some(image) = drawn {
-        run.debug_corrupted.send(image, &messages::time(frame.stamp_ns), frame.frame_id);
+        results.debug_corrupted.send(image, &messages::time(frame.stamp_ns), frame.frame_id);
     }
     Ok(())
 }

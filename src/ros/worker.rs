@@ -10,12 +10,13 @@ use crate::corruption::Step;
 use crate::dashboard::Dashboard;
 use crate::detector::Thresholds;
 use crate::health::{CameraMonitor, HealthError, ProbeWindow};
-use crate::pipeline::{FrameCounters, FrameTimes, Mailbox, Pipeline, Stage, StageLatencies};
+use crate::pipeline::{BatchSizes, FrameCounters, FrameTimes, Mailbox, Pipeline, Stage, StageLatencies};
 
 use super::injection::Injection;
 use super::native::NativeImage;
 use super::parameters::LiveConfig;
-use super::run::{Outputs, Run};
+use super::results::Outputs;
+use super::run::Run;
 
 /// Settings that the worker looks up for every frame.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) mailbox: Arc<Mailbox<NativeImage>>,
     pub(crate) cameras: Vec<Mutex<CameraState>>,
     pub(crate) latencies: Mutex<StageLatencies>,
+    pub(crate) batches: Mutex<BatchSizes>,
     pub(crate) shadow: Mutex<ShadowReport>,
     live: Mutex<Arc<Live>>,
     clock: Arc<Mutex<Clock>>,
@@ -89,6 +91,7 @@ impl Shared {
             mailbox: Mailbox::new(cameras),
             cameras: (0..cameras).map(state).collect::<Result<_, _>>()?,
             latencies: Mutex::new(StageLatencies::default()),
+            batches: Mutex::new(BatchSizes::default()),
             shadow: Mutex::new(ShadowReport::default()),
             live: Mutex::new(Arc::clone(&live)),
             clock,
@@ -102,6 +105,7 @@ impl Shared {
         for (camera, period) in live.config.min_periods.iter().enumerate() {
             self.mailbox.set_min_period(camera, *period);
         }
+        self.mailbox.set_window(live.config.batch_window);
         *lock(&self.live) = live;
     }
 
@@ -153,6 +157,13 @@ impl Shared {
         latencies.stage(Stage::Publish).record(publish);
         latencies.stage(Stage::Total).record(total);
         latencies.stage(Stage::Age).record(Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0)));
+    }
+
+    /// A run of the model was over, with so many frames; 0 was none.
+    pub(crate) fn record_batch(&self, frames: usize) {
+        if frames > 0 {
+            lock(&self.batches).record(frames);
+        }
     }
 
     /// Remembers why a frame was not used, and logs it unless it is what happened before.

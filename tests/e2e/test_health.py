@@ -107,7 +107,7 @@ def test_diagnostics_have_the_documented_statuses_and_keys(front: Camera) -> Non
         },
         "model": {"name", "sha256", "decoder", "input_width_px", "input_height_px", "classes", "onnxruntime"},
         "inference": {
-            *("provider", "frames_processed"),
+            *("provider", "frames_processed", "batch_mean"),
             *(
                 f"{stage}_{figure}_ms"
                 for stage in (

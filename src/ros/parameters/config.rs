@@ -33,6 +33,8 @@ pub(crate) struct NodeConfig {
     pub(crate) cameras: Vec<CameraConfig>,
     pub(crate) providers: ProviderPolicy,
     pub(crate) intra_op_threads: usize,
+    /// Most frames in one run of the model.
+    pub(crate) batch_max: usize,
     pub(crate) health_window_s: u32,
     pub(crate) health_min_support: u32,
     /// What health compares with, if anything.
@@ -56,6 +58,8 @@ pub(crate) struct LiveConfig {
     /// Least time between two debug images of a camera; `None`: no debug images.
     pub(crate) debug_image_period: Option<Duration>,
     pub(crate) corruption: CorruptionConfig,
+    /// For how long a frame is kept for those of other cameras.
+    pub(crate) batch_window: Duration,
     /// Least time between two processed frames, per camera in the order of `cameras`.
     pub(crate) min_periods: Vec<Duration>,
 }
@@ -90,6 +94,7 @@ impl NodeConfig {
                 cameras,
                 providers,
                 intra_op_threads: count(store, "intra_op_threads") as usize,
+                batch_max: count(store, "batch_max") as usize,
                 health_window_s: count(store, "health.window_s"),
                 health_min_support: count(store, "health.min_support"),
                 health_profile: path(store, "health.profile"),
@@ -118,6 +123,7 @@ impl LiveConfig {
             low_score_threshold: score("low_score_threshold").unwrap_or_default(),
             max_age: (!max_age.is_zero()).then_some(max_age),
             stale_after: millis("stale_after_ms"),
+            batch_window: millis("batch_window_ms"),
             corruption: CorruptionConfig::from_parameters(store)?,
             debug_image_period: store.double("debug_image.max_rate_hz").filter(|hz| *hz > 0.0).map(period),
             min_periods: store
@@ -231,6 +237,7 @@ mod tests {
         assert_eq!(config.cameras[0].topic, "/image");
         assert_eq!(config.cameras[0].transport, Transport::Compressed);
         assert_eq!(config.providers.order, [Provider::Cpu]);
+        assert_eq!(config.batch_max, 1);
     }
 
     #[test]
@@ -239,12 +246,14 @@ mod tests {
             ("cameras", list(&["front", "rear"])),
             ("rear.max_rate_hz", V::Double(4.0)),
             ("max_age_ms", V::Integer(0)),
+            ("batch_window_ms", V::Integer(20)),
             ("debug_image.max_rate_hz", V::Double(0.0)),
             ("class_score_thresholds", list(&["traffic light=0.25"])),
         ]))
         .unwrap();
         assert_eq!(live.min_periods, [Duration::ZERO, Duration::from_millis(250)]);
         assert_eq!((live.max_age, live.debug_image_period), (None, None));
+        assert_eq!(live.batch_window, Duration::from_millis(20));
         assert_eq!(live.class_score_thresholds, [("traffic light".to_owned(), 0.25)]);
     }
 

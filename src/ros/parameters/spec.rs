@@ -149,6 +149,20 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             "Threads inside one operator of the network on the CPU; 0 leaves the choice to ONNX Runtime (one per core).",
         ),
         spec(
+            "batch_max",
+            Kind::Integer { min: 1, max: 64 },
+            Unconfigured,
+            V::Integer(1),
+            "Most frames, of different cameras, in one run of the model. Above 1 it takes a model whose input has a free first dimension; with any other a warning says that it takes one.",
+        ),
+        spec(
+            "batch_window_ms",
+            Kind::Integer { min: 0, max: 100 },
+            Live,
+            V::Integer(0),
+            "For how long at most a frame waits, from its arrival on, for another camera's frame that is due within that time, to be run with it; 0 takes whatever waits and waits for none. Milliseconds.",
+        ),
+        spec(
             "autostart",
             Kind::Bool,
             Startup,
