@@ -134,7 +134,9 @@ class Network:
         self.macs += weights.size * side * side
         inputs = [
             x.name,
-            self.writer.weight(f"conv_{number}_weight", weights.astype(np.float32).reshape(channels, -1, kernel, kernel)),
+            self.writer.weight(
+                f"conv_{number}_weight", weights.astype(np.float32).reshape(channels, -1, kernel, kernel)
+            ),
             self.writer.weight(f"conv_{number}_bias", bias.astype(np.float32)),
         ]
         name = self.writer.emit(
