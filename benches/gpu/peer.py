@@ -75,9 +75,15 @@ def load_manifest(path: Path) -> dict[str, Any]:
         ("input.resize", spec["resize"], RESIZES),
         ("input.layout", spec["layout"], ("nchw",)),
         ("input.interpolation", spec["interpolation"], ("linear",)),
+        ("decoder.activation", decoder.get("activation", "none"), ("none",)),
+        (
+            "decoder.multi_label",
+            decoder.get("multi_label", decoder["type"] == "nanodet"),
+            (decoder["type"] == "nanodet",),
+        ),
     ):
         if value not in known:
-            raise PeerError(f"{path}: {name}: expected one of {', '.join(known)}, found '{value}'")
+            raise PeerError(f"{path}: {name}: expected {' or '.join(map(str, known))}, found {value}")
     manifest["file"] = path.parent / manifest["file"]
     return manifest
 
@@ -115,15 +121,14 @@ class Preprocessor:
 
 
 def decode_yolov8(outputs: list[np.ndarray], floor: float) -> Candidates:
-    """(1, 4 + classes, cells): every cell and class with a score of at least `floor`."""
-    (output,) = outputs
-    output = output[0]
-    scores = output[BOX_SIDES:].ravel()
-    hits = np.flatnonzero(scores >= floor)
-    class_ids, cells = np.divmod(hits, output.shape[1])
+    """(1, 4 + classes, cells): the best class of every cell with a score of at least `floor`."""
+    output = outputs[0][0]
+    classes = output[BOX_SIDES:]
+    cells = np.flatnonzero(classes.max(axis=0) >= floor)
+    class_ids = classes[:, cells].argmax(axis=0)
     centre_x, centre_y, width, height = output[:BOX_SIDES, cells].astype(np.float64)
     boxes = np.stack([centre_x - width / 2, centre_y - height / 2, width, height], axis=1)
-    return Candidates(boxes, scores[hits].astype(np.float32), class_ids)
+    return Candidates(boxes, classes[class_ids, cells].astype(np.float32), class_ids)
 
 
 def decode_nanodet(outputs: list[np.ndarray], floor: float, strides: list[int], width: int) -> Candidates:
@@ -173,7 +178,8 @@ class Postprocessor:
         corners = found.boxes[kept]
         corners[:, 2:] += corners[:, :2]
         corners = np.clip((corners - self.offset) / self.scale, 0.0, self.limit)
-        return np.column_stack([corners, found.scores[kept], found.class_ids[kept]])
+        inside = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
+        return np.column_stack([corners, found.scores[kept], found.class_ids[kept]])[inside]
 
 
 class Runner:
