@@ -15,7 +15,8 @@ from tfjs_graph import ConversionError
 OPSET = 17
 IR_VERSION = 8  # the version that opset 17 was released with
 
-Shape = tuple[int, ...]
+# A dimension may have a name instead of a number: the batch, where it is free.
+Shape = tuple["int | str", ...]
 
 TENSOR_TYPES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64}
 
@@ -56,7 +57,13 @@ class GraphWriter:
             self.numbers[prefix] -= 1  # leaves no gap in the names
         return [self.weights.pop(name) for name in node.input if name in self.weights]
 
-    def model(self, name: str, source: tuple[str, Shape], outputs: list[tuple[str, Shape]]) -> onnx.ModelProto:
+    def model(
+        self,
+        name: str,
+        source: tuple[str, Shape],
+        outputs: list[tuple[str, Shape]],
+        producer: str = "roadproof nanodet_to_onnx",
+    ) -> onnx.ModelProto:
         """The model with one input, checked by ONNX."""
 
         def info(tensor: str, shape: Shape) -> onnx.ValueInfoProto:
@@ -72,7 +79,7 @@ class GraphWriter:
         )
         model = helper.make_model(
             graph,
-            producer_name="roadproof nanodet_to_onnx",
+            producer_name=producer,
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
         )
