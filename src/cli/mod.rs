@@ -55,7 +55,7 @@ enum Command {
 /// What computes; shared by the subcommands that run a model.
 #[derive(Debug, clap::Args)]
 struct SessionArgs {
-    /// Execution providers in order of preference: tensorrt, cuda, cpu.
+    /// Execution providers in order of preference: tensorrt, nv_tensorrt_rtx, cuda, cpu.
     #[arg(long = "provider", value_name = "NAME", default_value = "cpu", value_delimiter = ',')]
     providers: Vec<Provider>,
     /// Take the first of the providers that comes up, instead of requiring all of them.

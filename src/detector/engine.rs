@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use ort::session::Session;
+
 use super::decode::{Candidates, Decoder, OutputInfo, TensorView};
 use super::fit::Fit;
 use super::manifest::InputSpec;
@@ -35,6 +37,13 @@ impl Engine {
     pub(super) fn host(&mut self) -> &mut HostSession {
         match self {
             Self::Host(host) => &mut host.session,
+        }
+    }
+
+    /// The session that runs the model.
+    pub(super) fn session_mut(&mut self) -> &mut Session {
+        match self {
+            Self::Host(host) => host.session.session_mut(),
         }
     }
 

@@ -7,6 +7,7 @@
 mod agreement;
 pub mod decode;
 mod engine;
+pub mod engine_cache;
 mod error;
 mod fit;
 mod geometry;
@@ -34,6 +35,7 @@ pub use geometry::{BoundingBox, Detection};
 pub use load_phase::LoadPhase;
 pub use manifest::ModelManifest;
 pub use model::{Detector, ImageDetections, ModelInfo, StageTimes};
+pub use placement::Placement;
 pub use provider::{Fallback, Provider, ProviderPolicy, UnknownProvider};
-pub use session::{GpuPath, SessionOptions};
+pub use session::{GpuPath, MinShare, NoShare, SessionOptions};
 pub use thresholds::Thresholds;

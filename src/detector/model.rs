@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use super::decode::{Candidates, DecodeContext, DecodeStats, Decoder};
 use super::engine::{Engine, HostEngine};
+use super::engine_cache::{EngineInfo, Lease};
 use super::error::ProviderFailure;
 use super::fit::Fit;
-use super::library;
+use super::library::{self, Runtime};
 use super::load_phase::LoadPhase;
 use super::manifest::{DecoderKind, ModelManifest};
 use super::model_file;
 use super::nms::{Candidate, Nms};
-use super::session::{self, HostSession, SessionOptions};
-use super::{Agreement, Detection, DetectorError, Provider, Thresholds};
+use super::session::{self, HostSession, ModelFile, SessionOptions, Settled};
+use super::{Agreement, Detection, DetectorError, Fallback, Placement, Provider, Thresholds};
 use crate::image::PixelView;
 
 /// Durations of the stages of one frame.
@@ -79,6 +80,10 @@ pub struct ModelInfo {
     pub runtime_version: String,
     /// ONNX Runtime's library, as it was loaded.
     pub runtime_library: PathBuf,
+    /// Where the model's nodes run; `None` on the CPU, and where that cannot be told (a warning says so).
+    pub placement: Option<Placement>,
+    /// The engine that the provider built, where it is in a cache.
+    pub engine: Option<EngineInfo>,
     /// What an operator should know: a provider that did not come up, an unverified model.
     pub warnings: Vec<String>,
 }
@@ -86,6 +91,9 @@ pub struct ModelInfo {
 /// A loaded model with everything that is reused from frame to frame.
 pub struct Detector {
     engine: Engine,
+    /// Behind the engine: it is dropped after the session, which may write its engines only then.
+    #[allow(dead_code, reason = "kept for what it does when it is dropped")]
+    lease: Option<Lease>,
     decoder: Decoder,
     candidates: Candidates,
     nms: Nms,
@@ -118,31 +126,33 @@ impl Detector {
                 progress(LoadPhase::VerifyingHash { done_bytes, total_bytes });
             })?;
         let runtime = library::runtime()?;
-        let opened = session::open(&runtime, &path, options, None, &mut |provider| {
-            progress(LoadPhase::CreatingSession { provider });
-        })?;
-        let host = HostSession::new(opened.session, &path, &manifest.input)?;
-        let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
-        progress(LoadPhase::CheckingOutputs);
-        let decoder = bind(manifest, &mut engine)?;
+        let shape = manifest.input.shape();
+        let file = ModelFile { path: &path, sha256: &sha256, input_shape: &shape };
+        let (up, provider, failures) = bring_up(&runtime, manifest, &file, options, progress)?;
+        let Up { engine, decoder, settled } = up;
+        let mut warnings = warnings(manifest, provider, &failures);
+        warnings.extend(settled.warnings);
         let info = ModelInfo {
             name: manifest.name.clone(),
             path,
             sha256,
-            provider: opened.provider,
+            provider,
             input_width: manifest.input.width,
             input_height: manifest.input.height,
             class_names: manifest.class_names().to_vec(),
             decoder: manifest.decoder.kind,
             runtime_version: runtime.library.version,
             runtime_library: runtime.library.path,
-            warnings: warnings(manifest, opened.provider, &opened.failures),
+            placement: settled.placement,
+            engine: settled.engine,
+            warnings,
         };
         for warning in &info.warnings {
             tracing::warn!(model = info.name, "{warning}");
         }
         let mut detector = Self {
             engine,
+            lease: settled.lease,
             decoder,
             candidates: Candidates::new(manifest.decoder.max_candidates),
             nms: Nms::new(),
@@ -275,6 +285,51 @@ impl Detector {
             progress(LoadPhase::WarmingUp { done, total });
         }
         Ok(())
+    }
+}
+
+/// A model that has run once.
+struct Up {
+    engine: Engine,
+    decoder: Decoder,
+    settled: Settled,
+}
+
+/// Opens the model and runs it once, on the first provider that takes enough of it. Returns also which one that is, and
+/// why others do not compute.
+fn bring_up(
+    runtime: &Runtime,
+    manifest: &ModelManifest,
+    file: &ModelFile<'_>,
+    options: &SessionOptions,
+    progress: &mut dyn FnMut(LoadPhase),
+) -> Result<(Up, Provider, Vec<ProviderFailure>), DetectorError> {
+    let mut options = options.clone();
+    let mut failures = Vec::new();
+    loop {
+        let opened = match session::open(runtime, file, &options, None, progress) {
+            Err(DetectorError::Providers { path, failures: mut others }) => {
+                failures.append(&mut others);
+                return Err(DetectorError::Providers { path, failures });
+            }
+            opened => opened?,
+        };
+        failures.extend(opened.failures);
+        let host = HostSession::new(opened.session, file.path, &manifest.input)?;
+        let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
+        progress(LoadPhase::CheckingOutputs);
+        let decoder = bind(manifest, &mut engine)?;
+        let failure = match opened.first_run.finish(engine.session_mut()) {
+            Ok(settled) => return Ok((Up { engine, decoder, settled }, opened.provider, failures)),
+            Err(failure) => failure,
+        };
+        failures.push(failure);
+        // those before it have been tried
+        let tried = options.providers.order.iter().position(|listed| *listed == opened.provider);
+        options.providers.order.drain(..=tried.unwrap_or(0));
+        if options.providers.fallback == Fallback::Require || options.providers.order.is_empty() {
+            return Err(DetectorError::Providers { path: file.path.to_owned(), failures });
+        }
     }
 }
 

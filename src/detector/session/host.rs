@@ -35,6 +35,11 @@ impl HostSession {
         Ok(Self { session, input: tensor.into(), output_names })
     }
 
+    /// The session itself.
+    pub(crate) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
     /// The input tensor's elements.
     pub(crate) fn input_mut(&mut self) -> Result<&mut [f32], String> {
         let SessionInputValue::Owned(value) = &mut self.input else {

@@ -173,7 +173,10 @@ fn providers(store: &ParameterStore) -> Result<ProviderPolicy, String> {
         |name: &String| name.parse::<Provider>().map_err(|error| format!("parameter 'providers': {error}"));
     let order: Vec<Provider> = store.list("providers").iter().map(parse).collect::<Result<_, _>>()?;
     if order.is_empty() {
-        return Err("parameter 'providers' is empty: give at least one of tensorrt, cuda, cpu".into());
+        return Err(
+            "parameter 'providers' is empty: give at least one of tensorrt, nv_tensorrt_rtx, cuda, cpu"
+                .into(),
+        );
     }
     let fallback =
         if store.text("provider_policy") == "prefer" { Fallback::Prefer } else { Fallback::Require };

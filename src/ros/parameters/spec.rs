@@ -132,7 +132,7 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             Kind::TextList,
             Unconfigured,
             list(&["cpu"]),
-            "ONNX Runtime execution providers in order of preference: tensorrt, cuda, cpu.",
+            "ONNX Runtime execution providers in order of preference: tensorrt, nv_tensorrt_rtx, cuda, cpu.",
         ),
         spec(
             "provider_policy",
