@@ -90,6 +90,11 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
     let options = SessionOptions {
         providers: config.providers.clone(),
         intra_op_threads: config.intra_op_threads,
+        device_id: config.device_id,
+        engine_cache: config.engine_cache.clone(),
+        fp16: config.fp16,
+        min_share: config.min_share,
+        cuda_graph: config.cuda_graph,
         ..SessionOptions::default()
     };
     let detector = Detector::load(&manifest, &options, &mut |phase: LoadPhase| {

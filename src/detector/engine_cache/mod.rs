@@ -96,11 +96,13 @@ impl EngineCache {
         }
         let id = key.id();
         let entry = root.join(&id);
-        let lock = KeyLock::take(&root.join(format!("{id}.lock")), waiting)
-            .map_err(|error| {
-                warnings.push(format!("the engine cache {} cannot be locked: {error}", root.display()))
-            })
-            .ok();
+        let lock = match KeyLock::take(&root.join(format!("{id}.lock")), waiting) {
+            Ok(lock) => Some(lock),
+            Err(error) => {
+                warnings.push(format!("the engine cache {} cannot be locked: {error}", root.display()));
+                None
+            }
+        };
         lock::sweep(&root);
         let mut good = None;
         if entry.symlink_metadata().is_ok() {
@@ -218,12 +220,9 @@ impl Drop for Lease {
             return;
         }
         // who has the lock now builds the same, and this is no time to wait
-        match KeyLock::try_take(&self.root.join(format!("{}.lock", self.key.id()))) {
-            Ok(Some(lock)) => {
-                self.keep();
-                drop(lock);
-            }
-            Ok(None) | Err(_) => {}
+        let lock = KeyLock::try_take(&self.root.join(format!("{}.lock", self.key.id())));
+        if let Ok(Some(_lock)) = lock {
+            self.keep();
         }
     }
 }

@@ -31,17 +31,14 @@ fn lease(root: &Path, key: &EngineKey) -> Result<Lease, String> {
 /// What a provider does: takes the engine that is there, or builds one. Says whether it built.
 fn open_model(lease: &mut Lease, engine: &str) -> (bool, Vec<String>) {
     let path = lease.folder().join("model_sm90.engine");
-    let built = match std::fs::read_to_string(&path) {
-        Ok(found) => {
-            assert_eq!(found, engine, "a wrong engine was used");
-            false
-        }
-        Err(_) => {
-            std::fs::write(&path, engine).unwrap();
-            std::fs::write(lease.folder().join("model.profile"), "shapes").unwrap();
-            true
-        }
-    };
+    let found = std::fs::read_to_string(&path).ok();
+    let built = found.is_none();
+    if let Some(found) = found {
+        assert_eq!(found, engine, "a wrong engine was used");
+    } else {
+        std::fs::write(&path, engine).unwrap();
+        std::fs::write(lease.folder().join("model.profile"), "shapes").unwrap();
+    }
     (built, lease.model_has_run())
 }
 

@@ -10,6 +10,7 @@ use super::dispatch::{EngineFolders, attach};
 use super::engines;
 use super::first_run::FirstRun;
 use super::options::SessionOptions;
+use crate::detector::engine_cache::Lease;
 use crate::detector::error::ProviderFailure;
 use crate::detector::library::{self, Runtime};
 use crate::detector::placement::PlacementProbe;
@@ -124,7 +125,7 @@ fn open_on(
         }
     }
     let probe = provider.is_gpu().then(|| PlacementProbe::start(&mut builder, provider, model.path));
-    if provider.builds_engines() && !lease.cache.as_ref().is_some_and(|cache| cache.is_reused()) {
+    if provider.builds_engines() && !lease.cache.as_ref().is_some_and(Lease::is_reused) {
         progress(LoadPhase::BuildingEngine { provider });
     }
     match builder.commit_from_file(model.path) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::detector::{Fallback, Provider, ProviderPolicy};
+use crate::detector::{Fallback, MinShare, Provider, ProviderPolicy};
 use crate::ros::qos::{DurabilityRequest, ReliabilityRequest};
 
 use super::ParameterStore;
@@ -33,6 +33,12 @@ pub(crate) struct NodeConfig {
     pub(crate) cameras: Vec<CameraConfig>,
     pub(crate) providers: ProviderPolicy,
     pub(crate) intra_op_threads: usize,
+    /// The GPU's number.
+    pub(crate) device_id: i32,
+    pub(crate) engine_cache: Option<PathBuf>,
+    pub(crate) fp16: bool,
+    pub(crate) min_share: MinShare,
+    pub(crate) cuda_graph: bool,
     pub(crate) health_window_s: u32,
     pub(crate) health_min_support: u32,
     /// What health compares with, if anything.
@@ -90,6 +96,11 @@ impl NodeConfig {
                 cameras,
                 providers,
                 intra_op_threads: count(store, "intra_op_threads") as usize,
+                device_id: count(store, "device_id") as i32,
+                engine_cache: path(store, "engine_cache"),
+                fp16: store.bool("fp16"),
+                min_share: min_share(store),
+                cuda_graph: store.bool("cuda_graph"),
                 health_window_s: count(store, "health.window_s"),
                 health_min_support: count(store, "health.min_support"),
                 health_profile: path(store, "health.profile"),
@@ -147,6 +158,11 @@ fn path(store: &ParameterStore, name: &str) -> Option<PathBuf> {
 /// An integer parameter whose declared range is within `u32`.
 fn count(store: &ParameterStore, name: &str) -> u32 {
     store.integer(name).and_then(|value| u32::try_from(value).ok()).unwrap_or_default()
+}
+
+/// The parameter's declared range is a share's.
+fn min_share(store: &ParameterStore) -> MinShare {
+    store.double("min_share").and_then(|share| MinShare::try_from(share).ok()).unwrap_or_default()
 }
 
 fn camera(store: &ParameterStore, name: &str) -> CameraConfig {
@@ -234,6 +250,9 @@ mod tests {
         assert_eq!(config.cameras[0].topic, "/image");
         assert_eq!(config.cameras[0].transport, Transport::Compressed);
         assert_eq!(config.providers.order, [Provider::Cpu]);
+        let gpu =
+            (config.device_id, config.engine_cache, config.fp16, config.min_share.get(), config.cuda_graph);
+        assert_eq!(gpu, (0, None, false, 0.9, true));
     }
 
     #[test]

@@ -113,7 +113,9 @@ fn needs(provider: Provider, runtime_folder: &Path, plugin: Option<&Path>) -> Ne
             if provider == Provider::TensorRt {
                 needs.add_needed_by(runtime_folder.join("libonnxruntime_providers_tensorrt.so"));
                 if !needs.names.iter().any(|name| name.starts_with("libnvinfer.so")) {
-                    TENSORRT.iter().for_each(|name| needs.add(name));
+                    for name in TENSORRT {
+                        needs.add(name);
+                    }
                 }
             }
         }
