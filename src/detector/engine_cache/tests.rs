@@ -216,6 +216,36 @@ fn who_waits_is_told_and_gets_the_result() {
     });
 }
 
+const ROOT_OF_THE_OTHER: &str = "ROADPROOF_TEST_ENGINE_CACHE";
+
+/// What the other process of [`another_process_waits_too`] does; nothing in any other run.
+#[test]
+fn the_other_process() {
+    let Some(root) = std::env::var_os(ROOT_OF_THE_OTHER) else { return };
+    let mut waiting = || println!("it waits");
+    let mut lease = EngineCache::new(Path::new(&root)).lease(key(), &mut waiting).unwrap();
+    assert_eq!(open_model(&mut lease, "engine"), (false, Vec::new()));
+    println!("it has the engine");
+}
+
+#[test]
+fn another_process_waits_too() {
+    use std::io::BufRead as _;
+    let root = tempfile::tempdir().unwrap();
+    let mut first = lease(root.path(), &key()).unwrap();
+    let mut other = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "detector::engine_cache::tests::the_other_process", "--nocapture"])
+        .env(ROOT_OF_THE_OTHER, root.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = io::BufReader::new(other.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("it waits")));
+    assert!(open_model(&mut first, "engine").0);
+    assert!(lines.any(|line| line.contains("it has the engine")));
+    assert!(other.wait().unwrap().success());
+}
+
 /// A disk without room for more than so many files.
 struct Full {
     room: AtomicUsize,

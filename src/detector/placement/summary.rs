@@ -207,6 +207,39 @@ mod tests {
     }
 
     #[test]
+    fn a_session_s_first_run_tells() {
+        if std::env::var_os("ORT_DYLIB_PATH").is_none_or(|path| path.is_empty()) {
+            eprintln!("skipped: ORT_DYLIB_PATH is not set, so there is no ONNX Runtime to test with");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.onnx");
+        let mut model = ConstantModel::new(&[1, 2]);
+        model.echo = true;
+        model.write(&path);
+        let runtime = crate::detector::library::runtime().unwrap();
+        let mut builder = SessionBuilder::new(&runtime.environment).unwrap();
+        let probe = PlacementProbe::start(&mut builder, Provider::Cpu, &path).unwrap();
+        let profiles = probe.folder.path().to_owned();
+        let mut session = builder.commit_from_file(&path).unwrap();
+        let run = |session: &mut Session| {
+            let input = ort::value::Tensor::from_array((vec![1i64, 2], vec![0f32; 2])).unwrap();
+            session.run(ort::inputs![&input]).map(drop).unwrap();
+        };
+        run(&mut session);
+        let placement = probe.finish(&mut session).unwrap();
+        assert_eq!((placement.total, placement.elsewhere), (1, 0), "{placement}");
+        assert!((placement.share() - 1.0).abs() < 1e-9 && !profiles.exists());
+        run(&mut session);
+
+        // a session that has not run
+        let mut builder = SessionBuilder::new(&runtime.environment).unwrap();
+        let probe = PlacementProbe::start(&mut builder, Provider::Cpu, &path).unwrap();
+        let mut session = builder.commit_from_file(&path).unwrap();
+        assert!(probe.finish(&mut session).unwrap_err().contains("no nodes"));
+    }
+
+    #[test]
     fn nodes_are_counted_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.onnx");

@@ -40,7 +40,7 @@ pub(crate) fn attach(
         dispatch(provider, options, stream, folders)?
             .error_on_failure()
             .register(builder)
-            .map_err(|error| error.message().to_owned())?;
+            .map_err(|error| needing(provider, error.message()))?;
         if provider == Provider::Cpu {
             return Ok(None);
         }
@@ -54,14 +54,19 @@ pub(crate) fn attach(
     }
     let plugin_library = plugin::find(options, library)?;
     libraries::require(provider, library, Some(&plugin_library))?;
-    plugin::register(runtime, &plugin_library)?;
+    plugin::register(runtime, &plugin_library).map_err(|message| needing(provider, &message))?;
     let (device, memory) = plugin::device(runtime, options.device_id)?;
     let settings = rtx_settings(options, stream, folders)?;
     *builder = builder
         .clone()
         .with_devices([device], Some(&settings))
-        .map_err(|error| error.message().to_owned())?;
+        .map_err(|error| needing(provider, error.message()))?;
     Ok(memory)
+}
+
+/// ONNX Runtime's message, and what the provider takes: seldom the message says that.
+fn needing(provider: Provider, message: &str) -> String {
+    format!("{} (it needs {})", message.trim(), provider.requirement())
 }
 
 /// What ONNX Runtime is told of a provider that is built into it.
