@@ -118,6 +118,8 @@ fn profile() -> Profile {
         decoder: DecoderKind::Nanodet,
         runtime_version: String::new(),
         runtime_library: PathBuf::new(),
+        placement: None,
+        engine: None,
         warnings: Vec::new(),
     };
     let observation = Observed { observed, model, thresholds: thresholds(), rejected: 0 };

@@ -13,10 +13,11 @@ mod profile;
 mod replay;
 mod report;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use roadproof::detector::{Fallback, Provider, ProviderPolicy, SessionOptions};
+use roadproof::detector::{Fallback, MinShare, Provider, ProviderPolicy, SessionOptions};
 
 /// A compressed object detector for vehicles that knows, for every class, when it is failing.
 #[derive(Debug, Parser)]
@@ -58,7 +59,7 @@ enum Command {
 /// What computes; shared by the subcommands that run a model.
 #[derive(Debug, clap::Args)]
 struct SessionArgs {
-    /// Execution providers in order of preference: tensorrt, cuda, cpu.
+    /// Execution providers in order of preference: tensorrt, `nv_tensorrt_rtx`, cuda, cpu.
     #[arg(long = "provider", value_name = "NAME", default_value = "cpu", value_delimiter = ',')]
     providers: Vec<Provider>,
     /// Take the first of the providers that comes up, instead of requiring all of them.
@@ -67,6 +68,18 @@ struct SessionArgs {
     /// Threads inside one operator on the CPU; 0 leaves the choice to ONNX Runtime.
     #[arg(long, value_name = "N", default_value_t = 0)]
     intra_op_threads: usize,
+    /// Number of the GPU.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..))]
+    device_id: i32,
+    /// Folder where the engines of tensorrt and `nv_tensorrt_rtx` are kept; without it they are built at every start.
+    #[arg(long, value_name = "FOLDER")]
+    engine_cache: Option<PathBuf>,
+    /// Let tensorrt compute in half precision.
+    #[arg(long)]
+    fp16: bool,
+    /// Smallest share of the model's nodes that must run on the provider, unless that is cpu.
+    #[arg(long, value_name = "0..1", default_value_t = MinShare::default())]
+    min_share: MinShare,
 }
 
 impl SessionArgs {
@@ -75,6 +88,10 @@ impl SessionArgs {
         SessionOptions {
             providers: ProviderPolicy { order: self.providers.clone(), fallback },
             intra_op_threads: self.intra_op_threads,
+            device_id: self.device_id,
+            engine_cache: self.engine_cache.clone(),
+            fp16: self.fp16,
+            min_share: self.min_share,
             ..SessionOptions::default()
         }
     }

@@ -265,13 +265,13 @@ pub enum ModelFileProblem {
 pub struct ProviderFailure {
     /// The provider.
     pub provider: Provider,
-    /// ONNX Runtime's message, including the library that it misses where it says so.
+    /// The reason, and what is missing.
     pub message: String,
 }
 
 impl fmt::Display for ProviderFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {} (it needs {})", self.provider, self.message, self.provider.requirement())
+        write!(f, "`{}`: {}", self.provider, self.message)
     }
 }
 

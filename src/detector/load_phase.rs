@@ -13,9 +13,19 @@ pub enum LoadPhase {
         /// Bytes in all.
         total_bytes: u64,
     },
-    /// The session is being created on this provider; with `tensorrt` and no cached engine that takes minutes.
+    /// The session is being created on this provider.
     CreatingSession {
         /// The provider that is being tried.
+        provider: Provider,
+    },
+    /// Another process is building the same engine; its result will be used.
+    WaitingForEngine {
+        /// The provider whose engine it is.
+        provider: Provider,
+    },
+    /// The provider compiles the model, which takes from seconds to minutes.
+    BuildingEngine {
+        /// The provider whose engine it is.
         provider: Provider,
     },
     /// A first run shows whether the model's outputs are what the manifest says.
@@ -36,6 +46,8 @@ impl LoadPhase {
         match self {
             Self::VerifyingHash { .. } => "verifying the model file",
             Self::CreatingSession { .. } => "creating the session",
+            Self::WaitingForEngine { .. } => "waiting for another process that is building the engine",
+            Self::BuildingEngine { .. } => "building the engine",
             Self::CheckingOutputs => "checking the model's outputs",
             Self::WarmingUp { .. } => "warming up",
         }
@@ -50,6 +62,9 @@ impl std::fmt::Display for LoadPhase {
                 write!(f, ", {done_bytes} of {total_bytes} bytes")
             }
             Self::CreatingSession { provider } => write!(f, " on {provider}"),
+            Self::WaitingForEngine { provider } | Self::BuildingEngine { provider } => {
+                write!(f, " of {provider}")
+            }
             Self::CheckingOutputs => Ok(()),
             Self::WarmingUp { done, total } => write!(f, ", {done} of {total} runs"),
         }

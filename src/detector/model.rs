@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::decode::{Candidates, DecodeContext, DecodeStats, Decoder};
+use super::decode::{Candidates, DecodeStats, Decoder};
 use super::engine::Engine;
+use super::engine_cache::{EngineInfo, Lease};
 use super::error::ProviderFailure;
 use super::fit::Fit;
 use super::library;
@@ -12,9 +13,9 @@ use super::load_phase::LoadPhase;
 use super::manifest::{DecoderKind, ModelManifest};
 use super::model_file;
 use super::nms::{Candidate, Nms};
-use super::opening;
-use super::session::{MAX_BATCH, SessionOptions};
-use super::{Agreement, Detection, DetectorError, Provider, Thresholds};
+use super::opening::{self, Up};
+use super::session::{MAX_BATCH, ModelFile, SessionOptions};
+use super::{Agreement, Detection, DetectorError, Placement, Provider, Thresholds};
 use crate::image::PixelView;
 
 /// Durations of the stages of one frame.
@@ -82,6 +83,10 @@ pub struct ModelInfo {
     pub runtime_version: String,
     /// ONNX Runtime's library, as it was loaded.
     pub runtime_library: PathBuf,
+    /// Where the model's nodes run; `None` on the CPU, and where that cannot be told (a warning says so).
+    pub placement: Option<Placement>,
+    /// The engine that the provider built, where it is in a cache.
+    pub engine: Option<EngineInfo>,
     /// What an operator should know: a provider that did not come up, an unverified model.
     pub warnings: Vec<String>,
 }
@@ -89,6 +94,9 @@ pub struct ModelInfo {
 /// A loaded model with everything that is reused from frame to frame.
 pub struct Detector {
     engine: Engine,
+    /// Behind the engine: it is dropped after the session, which may write its engines only then.
+    #[allow(dead_code, reason = "kept for what it does when it is dropped")]
+    lease: Option<Lease>,
     decoder: Decoder,
     candidates: Candidates,
     nms: Nms,
@@ -124,15 +132,14 @@ impl Detector {
                 progress(LoadPhase::VerifyingHash { done_bytes, total_bytes });
             })?;
         let runtime = library::runtime()?;
-        let mut ready = opening::open(&runtime, &path, &manifest.input, options, &mut |provider| {
-            progress(LoadPhase::CreatingSession { provider });
-        })?;
-        progress(LoadPhase::CheckingOutputs);
-        let mut decoder = bind(manifest, &mut ready.engine)?;
+        let shape = manifest.input.shape();
+        let file = ModelFile { path: &path, sha256: &sha256, input_shape: &shape };
+        let up = opening::bring_up(&runtime, manifest, &file, options, progress)?;
+        let Up { mut engine, mut decoder, provider, failures, settled, gpu, notes } = up;
         let mut candidates = Candidates::new(manifest.decoder.max_candidates);
-        let mut engine = ready.engine;
         engine.check_batches(&path, &mut decoder, &mut candidates, &manifest.thresholds())?;
-        let mut warnings = warnings(manifest, ready.provider, &ready.failures, ready.notes);
+        let mut warnings = warnings(manifest, provider, &failures, notes);
+        warnings.extend(settled.warnings);
         if options.max_batch > engine.max_batch() {
             warnings.push(one_image_per_run(options.max_batch, engine.max_batch()));
         }
@@ -140,21 +147,30 @@ impl Detector {
             name: manifest.name.clone(),
             path,
             sha256,
-            provider: ready.provider,
-            gpu: ready.gpu,
+            provider,
+            gpu,
             input_width: manifest.input.width,
             input_height: manifest.input.height,
             class_names: manifest.class_names().to_vec(),
             decoder: manifest.decoder.kind,
             runtime_version: runtime.library.version,
             runtime_library: runtime.library.path,
+            placement: settled.placement,
+            engine: settled.engine,
             warnings,
         };
         for warning in &info.warnings {
             tracing::warn!(model = info.name, "{warning}");
         }
-        let mut detector =
-            Self { engine, decoder, candidates, nms: Nms::new(), only: ImageDetections::default(), info };
+        let mut detector = Self {
+            engine,
+            lease: settled.lease,
+            decoder,
+            candidates,
+            nms: Nms::new(),
+            only: ImageDetections::default(),
+            info,
+        };
         detector.warm_up(options.warm_up_runs.max(1), progress)?;
         Ok(detector)
     }
@@ -297,23 +313,6 @@ impl Detector {
         }
         Ok(())
     }
-}
-
-/// Binds the decoder to the outputs of a first run, on a tensor of zeros.
-fn bind(manifest: &ModelManifest, engine: &mut Engine) -> Result<Decoder, DetectorError> {
-    let failed = |message| DetectorError::Inference { name: manifest.name.clone(), message };
-    let path = manifest.model_path();
-    let context = DecodeContext {
-        path: &path,
-        spec: &manifest.decoder,
-        input: &manifest.input,
-        class_count: manifest.class_names().len(),
-    };
-    let outputs = engine.probe_outputs().map_err(failed)?;
-    let decoder = Decoder::bind(&context, &outputs)?;
-    engine.read_for(&decoder).map_err(failed)?;
-    engine.check_scores(&decoder).map_err(failed)??;
-    Ok(decoder)
 }
 
 fn warnings(

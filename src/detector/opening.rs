@@ -1,123 +1,211 @@
-//! Which engine a model gets: on the GPU with everything around it, or in the host's memory.
+//! Bringing a model up: on the first provider that takes enough of it, and in the engine that it gets there, on the GPU with
+//! everything around it or in the host's memory.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::gpu::Gpu;
 
+use super::decode::{DecodeContext, Decoder};
 use super::device::DeviceEngine;
 use super::engine::{Engine, HostEngine};
 use super::error::ProviderFailure;
 use super::library::Runtime;
-use super::manifest::InputSpec;
-use super::session::{self, ComputeStream, GpuPath, HostSession, SessionOptions};
-use super::{DetectorError, Provider};
+use super::manifest::ModelManifest;
+use super::session::{self, ComputeStream, GpuPath, HostSession, ModelFile, Opened, SessionOptions, Settled};
+use super::{DetectorError, Fallback, LoadPhase, Provider};
 
-/// An engine that came up.
-pub(super) struct Ready {
+/// A model that has run once.
+pub(super) struct Up {
     pub(super) engine: Engine,
+    pub(super) decoder: Decoder,
     /// What computes.
     pub(super) provider: Provider,
     /// Why others of the list do not.
     pub(super) failures: Vec<ProviderFailure>,
+    pub(super) settled: Settled,
     /// The GPU on which frames are prepared and candidates picked.
     pub(super) gpu: Option<String>,
     /// What an operator should know.
     pub(super) notes: Vec<String>,
 }
 
-/// Opens the model as the options say. Where the GPU path is not required, its failure is a note, and frames are prepared
-/// on the CPU.
-pub(super) fn open(
-    runtime: &Runtime,
-    path: &Path,
-    input: &InputSpec,
-    options: &SessionOptions,
-    progress: &mut dyn FnMut(Provider),
-) -> Result<Ready, DetectorError> {
-    let first_is_cpu = options.providers.order.first() == Some(&Provider::Cpu);
-    let mut notes = Vec::new();
-    match options.gpu_path {
-        GpuPath::Off => {}
-        GpuPath::Auto if first_is_cpu => {}
-        GpuPath::Auto | GpuPath::Require => {
-            let failed = match Gpu::open(options.device_id) {
-                Ok(gpu) => match on_gpu(runtime, path, input, options, &Arc::new(gpu), progress)? {
-                    Ok(ready) => return Ok(ready),
-                    Err(reason) => reason,
-                },
-                Err(error) => error.to_string(),
-            };
-            if options.gpu_path == GpuPath::Require {
-                return Err(DetectorError::GpuPath { path: path.to_owned(), reason: failed });
-            }
-            notes.push(format!("frames are prepared and candidates picked on the CPU: {failed}"));
-        }
-    }
-    let opened = session::open(runtime, path, options, None, progress)?;
-    let host = HostSession::new(opened.session, path, input, options.max_batch)?;
-    if opened.provider == Provider::Cpu {
-        // nothing on a GPU is missed then
-        notes.clear();
-    }
-    Ok(Ready {
-        engine: Engine::Host(HostEngine::new(host, input)),
-        provider: opened.provider,
-        failures: opened.failures,
-        gpu: None,
-        notes,
-    })
+/// Why a session that came up is not used.
+enum Refusal {
+    /// The model itself is to blame.
+    Model(DetectorError),
+    /// The provider takes too little of it.
+    Provider(ProviderFailure),
+    /// It cannot be used with everything else on the GPU.
+    GpuPath(String),
 }
 
-/// The inner error says why the GPU path does not work although the providers may.
-fn on_gpu(
+impl From<DetectorError> for Refusal {
+    fn from(error: DetectorError) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl From<ProviderFailure> for Refusal {
+    fn from(failure: ProviderFailure) -> Self {
+        Self::Provider(failure)
+    }
+}
+
+/// Opens the model and runs it once, on the first provider that takes enough of it. Where the GPU path is not required, its
+/// failure is a note, and frames are prepared on the CPU.
+pub(super) fn bring_up(
     runtime: &Runtime,
-    path: &Path,
-    input: &InputSpec,
+    manifest: &ModelManifest,
+    file: &ModelFile<'_>,
     options: &SessionOptions,
-    gpu: &Arc<Gpu>,
-    progress: &mut dyn FnMut(Provider),
-) -> Result<Result<Ready, String>, DetectorError> {
-    let stream = ComputeStream(gpu.stream_address());
-    let mut notes = Vec::new();
+    progress: &mut dyn FnMut(LoadPhase),
+) -> Result<Up, DetectorError> {
+    let required = |reason| DetectorError::GpuPath { path: file.path.to_owned(), reason };
     let mut options = options.clone();
+    let (mut failures, mut notes) = (Vec::new(), Vec::new());
+    let mut gpu = match gpu_for(&options) {
+        Err(reason) if options.gpu_path == GpuPath::Require => return Err(required(reason)),
+        Err(reason) => {
+            notes.push(on_the_cpu(&reason));
+            None
+        }
+        Ok(gpu) => gpu,
+    };
     loop {
-        let opened = match session::open(runtime, path, &options, Some(stream), progress) {
-            Ok(opened) => opened,
-            Err(error) if options.cuda_graph && error.to_string().contains("graph capture") => {
-                notes.push(no_graph(&error.to_string()));
+        let stream = gpu.as_ref().map(|gpu| ComputeStream(gpu.stream_address()));
+        let mut opened = match session::open(runtime, file, &options, stream, progress) {
+            Err(DetectorError::Providers { failures: others, .. })
+                if stream.is_some() && options.cuda_graph && others.iter().any(blames_the_graph) =>
+            {
+                notes.extend(others.iter().find(|failure| blames_the_graph(failure)).map(no_graph));
                 options.cuda_graph = false;
                 continue;
             }
-            Err(error) => return Err(error),
-        };
-        if opened.provider == Provider::Cpu {
-            return Ok(Err(format!("the model runs on `{}`", opened.provider)));
-        }
-        session::check_device_input(opened.session.inputs(), &input.shape(), path)?;
-        session::check_output_names(opened.session.outputs(), path)?;
-        let gpu = Arc::clone(gpu);
-        match DeviceEngine::new(opened.session, gpu, options.device_id, input, options.max_batch) {
-            Ok(device) => {
-                let gpu = Some(device.gpu_name());
-                let engine = Engine::Device(Box::new(device));
-                return Ok(Ok(Ready {
-                    engine,
-                    provider: opened.provider,
-                    failures: opened.failures,
-                    gpu,
-                    notes,
-                }));
+            Err(DetectorError::Providers { path, failures: mut others }) => {
+                failures.append(&mut others);
+                return Err(DetectorError::Providers { path, failures });
             }
-            Err(reason) if options.cuda_graph => {
+            opened => opened?,
+        };
+        progress(LoadPhase::CheckingOutputs);
+        let (provider, mut others) = (opened.provider, std::mem::take(&mut opened.failures));
+        let up = match &gpu {
+            Some(gpu) if provider.is_gpu() => on_device(opened, gpu, manifest, file, &options),
+            _ => on_host(opened, manifest, file, &options),
+        };
+        match up {
+            Ok(mut up) => {
+                failures.append(&mut others);
+                if provider == Provider::Cpu {
+                    // nothing on a GPU is missed then
+                    notes.clear();
+                }
+                (up.failures, up.notes) = (failures, notes);
+                return Ok(up);
+            }
+            Err(Refusal::Model(error)) => return Err(error),
+            Err(Refusal::GpuPath(reason)) if options.cuda_graph => {
                 notes.push(no_graph(&reason));
                 options.cuda_graph = false;
             }
-            Err(reason) => return Ok(Err(reason)),
+            Err(Refusal::GpuPath(reason)) if options.gpu_path == GpuPath::Require => {
+                return Err(required(reason));
+            }
+            Err(Refusal::GpuPath(reason)) => {
+                notes = vec![on_the_cpu(&reason)];
+                gpu = None;
+            }
+            Err(Refusal::Provider(failure)) => {
+                failures.append(&mut others);
+                failures.push(failure);
+                // those before it have been tried
+                let tried = options.providers.order.iter().position(|listed| *listed == provider);
+                options.providers.order.drain(..=tried.unwrap_or(0));
+                if options.providers.fallback == Fallback::Require || options.providers.order.is_empty() {
+                    return Err(DetectorError::Providers { path: file.path.to_owned(), failures });
+                }
+            }
         }
     }
 }
 
-fn no_graph(reason: &str) -> String {
+/// The GPU on which frames are to be prepared; `None` where that is not wanted.
+fn gpu_for(options: &SessionOptions) -> Result<Option<Arc<Gpu>>, String> {
+    let wanted = match options.gpu_path {
+        GpuPath::Off => false,
+        GpuPath::Require => true,
+        GpuPath::Auto => options.providers.order.first().is_some_and(|first| first.is_gpu()),
+    };
+    if !wanted {
+        return Ok(None);
+    }
+    Gpu::open(options.device_id).map(|gpu| Some(Arc::new(gpu))).map_err(|error| error.to_string())
+}
+
+fn on_host(
+    opened: Opened,
+    manifest: &ModelManifest,
+    file: &ModelFile<'_>,
+    options: &SessionOptions,
+) -> Result<Up, Refusal> {
+    let host = HostSession::new(opened.session, file.path, &manifest.input, options.max_batch)?;
+    let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
+    let decoder = bind(manifest, &mut engine)?;
+    let settled = opened.first_run.finish(engine.session_mut())?;
+    let (failures, notes) = (Vec::new(), Vec::new());
+    Ok(Up { engine, decoder, provider: opened.provider, failures, settled, gpu: None, notes })
+}
+
+fn on_device(
+    opened: Opened,
+    gpu: &Arc<Gpu>,
+    manifest: &ModelManifest,
+    file: &ModelFile<'_>,
+    options: &SessionOptions,
+) -> Result<Up, Refusal> {
+    let Opened { session, provider, device_memory, first_run, .. } = opened;
+    session::check_device_input(session.inputs(), file.input_shape, file.path)?;
+    session::check_output_names(session.outputs(), file.path)?;
+    let memory = device_memory
+        .ok_or_else(|| Refusal::GpuPath(format!("`{provider}` does not say where its memory is")))?;
+    let of = |reason: String| Refusal::GpuPath(reason);
+    let mut device = DeviceEngine::new(session, Arc::clone(gpu), memory, &manifest.input, options.max_batch)
+        .map_err(of)?;
+    let settled = first_run.finish(device.session_mut())?;
+    device.bind().map_err(of)?;
+    let gpu = Some(device.gpu_name());
+    let mut engine = Engine::Device(Box::new(device));
+    let decoder = bind(manifest, &mut engine)?;
+    Ok(Up { engine, decoder, provider, failures: Vec::new(), settled, gpu, notes: Vec::new() })
+}
+
+/// Binds the decoder to the outputs of a first run, on a tensor of zeros.
+fn bind(manifest: &ModelManifest, engine: &mut Engine) -> Result<Decoder, DetectorError> {
+    let failed = |message| DetectorError::Inference { name: manifest.name.clone(), message };
+    let path = manifest.model_path();
+    let context = DecodeContext {
+        path: &path,
+        spec: &manifest.decoder,
+        input: &manifest.input,
+        class_count: manifest.class_names().len(),
+    };
+    let outputs = engine.probe_outputs().map_err(failed)?;
+    let decoder = Decoder::bind(&context, &outputs)?;
+    engine.read_for(&decoder).map_err(failed)?;
+    engine.read_for(&decoder).map_err(failed)?;
+    engine.check_scores(&decoder).map_err(failed)??;
+    Ok(decoder)
+}
+
+/// ONNX Runtime's words where a session cannot be captured.
+fn blames_the_graph(failure: &ProviderFailure) -> bool {
+    failure.message.contains("graph capture")
+}
+
+fn no_graph(reason: &impl std::fmt::Display) -> String {
     format!("the model is not replayed as a CUDA graph: {reason}")
+}
+
+fn on_the_cpu(reason: &str) -> String {
+    format!("frames are prepared and candidates picked on the CPU: {reason}")
 }

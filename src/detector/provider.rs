@@ -16,11 +16,14 @@ pub enum Provider {
     /// NVIDIA TensorRT; operators it lacks run on the providers listed after it.
     #[serde(rename = "tensorrt")]
     TensorRt,
+    /// NVIDIA TensorRT for RTX, a plugin library of ONNX Runtime; operators it lacks run on the providers listed after it.
+    #[serde(rename = "nv_tensorrt_rtx")]
+    NvTensorRtRtx,
 }
 
 impl Provider {
     /// All providers, in order of preference on a machine that has everything.
-    pub const ALL: [Self; 3] = [Self::TensorRt, Self::Cuda, Self::Cpu];
+    pub const ALL: [Self; 4] = [Self::TensorRt, Self::NvTensorRtRtx, Self::Cuda, Self::Cpu];
 
     /// The name in configuration files, parameters and on the command line.
     #[must_use]
@@ -29,6 +32,7 @@ impl Provider {
             Self::Cpu => "cpu",
             Self::Cuda => "cuda",
             Self::TensorRt => "tensorrt",
+            Self::NvTensorRtRtx => "nv_tensorrt_rtx",
         }
     }
 
@@ -39,7 +43,25 @@ impl Provider {
             Self::Cpu => "CPUExecutionProvider",
             Self::Cuda => "CUDAExecutionProvider",
             Self::TensorRt => "TensorrtExecutionProvider",
+            Self::NvTensorRtRtx => "NvTensorRTRTXExecutionProvider",
         }
+    }
+
+    /// The provider that ONNX Runtime knows by this name.
+    pub(crate) fn by_runtime_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.runtime_name() == name)
+    }
+
+    /// Whether it computes on a GPU.
+    #[must_use]
+    pub const fn is_gpu(self) -> bool {
+        !matches!(self, Self::Cpu)
+    }
+
+    /// Whether it compiles the model into an engine that is worth keeping.
+    #[must_use]
+    pub const fn builds_engines(self) -> bool {
+        matches!(self, Self::TensorRt | Self::NvTensorRtRtx)
     }
 
     /// What has to be on the machine for this provider, for error messages.
@@ -55,6 +77,11 @@ impl Provider {
                 "the GPU build of ONNX Runtime (PyPI package `onnxruntime-gpu`) with \
                  `libonnxruntime_providers_tensorrt.so` beside it, TensorRT (`libnvinfer.so`, \
                  `libnvonnxparser.so`), CUDA and cuDNN on the loader's path, and an NVIDIA driver"
+            }
+            Self::NvTensorRtRtx => {
+                "ONNX Runtime 1.24 or newer, its plugin library `libonnxruntime_providers_nv_tensorrt_rtx.so` (PyPI \
+                 package `onnxruntime-ep-nv-tensorrt-rtx-cu13`), an RTX GPU of the Ampere generation or later, and an \
+                 NVIDIA driver for CUDA 13"
             }
         }
     }
@@ -79,7 +106,7 @@ impl FromStr for Provider {
 
 /// A provider name that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown execution provider `{name}`: expected one of `cpu`, `cuda`, `tensorrt`")]
+#[error("unknown execution provider `{name}`: expected one of `cpu`, `cuda`, `tensorrt`, `nv_tensorrt_rtx`")]
 pub struct UnknownProvider {
     name: String,
 }
@@ -99,7 +126,8 @@ pub enum Fallback {
 /// Which providers to use, and how strictly.
 ///
 /// There is no silent fall to the CPU: `cpu` is used where it is listed. (Single operators that a listed
-/// accelerator does not implement run on the CPU inside the same session; that is ONNX Runtime's own way.)
+/// accelerator does not implement run on the CPU inside the same session; that is ONNX Runtime's own way, and
+/// [`SessionOptions::min_share`](super::SessionOptions::min_share) limits it.)
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderPolicy {

@@ -92,6 +92,11 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
         intra_op_threads: config.intra_op_threads,
         // There is one frame of a camera at a time.
         max_batch: config.batch_max.min(config.cameras.len()).max(1),
+        device_id: config.device_id,
+        engine_cache: config.engine_cache.clone(),
+        fp16: config.fp16,
+        min_share: config.min_share,
+        cuda_graph: config.cuda_graph,
         ..SessionOptions::default()
     };
     let detector = Detector::load(&manifest, &options, &mut |phase: LoadPhase| {

@@ -92,6 +92,10 @@ pub(crate) fn model(info: &ModelInfo) -> Status {
     status.value("input_height_px", info.input_height);
     status.value("classes", info.class_names.len());
     status.value("onnxruntime", &info.runtime_version);
+    if let Some(engine) = &info.engine {
+        let state = if engine.reused { "from the cache" } else { "built" };
+        status.value("engine", format!("{state}, for {} with driver {}", engine.gpu, engine.driver));
+    }
     status
 }
 
@@ -106,6 +110,11 @@ pub(crate) fn inference(
     let mut status = Status::new("inference");
     status.report(Level::Ok, format!("{} on {}", info.name, info.provider));
     status.value("provider", info.provider);
+    if let Some(placement) = &info.placement {
+        status.value("provider_share", format!("{:.3}", placement.share()));
+        status.value("nodes_elsewhere", placement.elsewhere);
+        status.value("operators_elsewhere", placement.operators_elsewhere.join(", "));
+    }
     for note in &info.warnings {
         status.report(Level::Warn, note.clone());
     }

@@ -98,7 +98,7 @@ def test_the_processor_takes_all_nodes(found: dict) -> None:
 def test_a_provider_that_is_not_there_is_told(roadproof: str, nanodet: Path) -> None:
     done = info(roadproof, MODEL, "--provider", "gpu")
     assert done.returncode != 0
-    assert "expected one of `cpu`, `cuda`, `tensorrt`" in done.stderr
+    assert "expected one of `cpu`, `cuda`, `tensorrt`, `nv_tensorrt_rtx`" in done.stderr
     done = info(roadproof, MODEL, "--provider", "tensorrt")
     if done.returncode == 0:
         pytest.skip("this machine has TensorRT")

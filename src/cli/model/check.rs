@@ -1,13 +1,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use roadproof::detector::{Detector, ModelManifest};
+use roadproof::detector::{Detector, ModelManifest, Placement};
 use serde_json::json;
 
 /// Load a model as the node would: hash, session, shapes against the decoder, warm-up.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  roadproof model check models/nanodet-g.toml")]
+#[command(after_help = "Examples:
+  roadproof model check models/nanodet-g.toml
+  roadproof model check models/nanodet-g.toml --provider tensorrt,cuda,cpu --prefer")]
 pub(in crate::cli) struct Args {
     /// Model manifest.
     manifest: PathBuf,
@@ -32,6 +33,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "input": { "width": info.input_width, "height": info.input_height },
             "classes": info.class_names,
             "provider": info.provider.to_string(),
+            "placement": info.placement,
+            "share": info.placement.as_ref().map(Placement::share),
+            "warnings": info.warnings,
             "onnxruntime": info.runtime_version,
         });
         println!("{info:#}");
@@ -43,6 +47,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     println!("  input        {} × {} px", info.input_width, info.input_height);
     println!("  classes      {}: {}", info.class_names.len(), info.class_names.join(", "));
     println!("  provider     {}", info.provider);
+    if let Some(placement) = &info.placement {
+        println!("  placement    {placement}");
+    }
+    if let Some(engine) = &info.engine {
+        let state = if engine.reused { "from the cache" } else { "built" };
+        println!("  engine       {state}, for {} with driver {}", engine.gpu, engine.driver);
+    }
     println!("  ONNX Runtime {}", info.runtime_version);
     Ok(ExitCode::SUCCESS)
 }

@@ -25,7 +25,7 @@ pub(in crate::cli) struct Args {
     /// Print every node.
     #[arg(long)]
     layers: bool,
-    /// Run the model once on each of these (tensorrt, cuda, cpu), and say which nodes it does not take.
+    /// Run the model once on each of these (tensorrt, `nv_tensorrt_rtx`, cuda, cpu), and say which nodes it does not take.
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Vec<Provider>,
     /// Write JSON, with every node.

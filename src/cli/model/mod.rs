@@ -1,5 +1,6 @@
 //! Looking into a model.
 
+mod build;
 mod check;
 mod info;
 
@@ -8,6 +9,8 @@ use std::process::ExitCode;
 /// Look into a model.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Build a model's engine ahead of time, into a cache.
+    Build(build::Args),
     /// Load a model as the node would, and say what it is.
     Check(check::Args),
     /// Say what a model holds and costs: operators, parameters, arithmetic, memory.
@@ -16,6 +19,7 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Build(args) => build::run(args),
         Command::Check(args) => check::run(args),
         Command::Info(args) => info::run(args),
     }

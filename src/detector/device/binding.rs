@@ -20,6 +20,9 @@ pub(super) struct BoundSession {
     // dropped first
     bindings: Vec<Binding>,
     session: Session,
+    /// Of the GPU, as the session's provider knows it.
+    memory: MemoryInfo<'static>,
+    spec: InputSpec,
 }
 
 /// Fixed addresses for one number of images, so that the run can be captured as a graph.
@@ -40,15 +43,9 @@ fn is_half(outlet: &Outlet) -> Result<bool, String> {
     }
 }
 
-/// The memory of GPU number `device_id`.
-pub(super) fn device_memory(device_id: i32) -> Result<MemoryInfo<'static>, String> {
-    MemoryInfo::new(AllocationDevice::CUDA, device_id, AllocatorType::Device, MemoryType::Default)
-        .map_err(|error| error.to_string())
-}
-
 impl BoundSession {
-    pub(super) fn new(session: Session) -> Self {
-        Self { bindings: Vec::new(), session }
+    pub(super) fn new(session: Session, memory: MemoryInfo<'static>, spec: &InputSpec) -> Self {
+        Self { bindings: Vec::new(), session, memory, spec: spec.clone() }
     }
 
     /// Whether the input is float16, else float32.
@@ -65,17 +62,12 @@ impl BoundSession {
     }
 
     /// Names, shapes and element types of the outputs for one image, from a run whose outputs ONNX Runtime brings to the
-    /// host. `input` is the input's place on `memory`.
-    pub(super) fn probe(
-        &mut self,
-        memory: &MemoryInfo<'static>,
-        spec: &InputSpec,
-        input: u64,
-    ) -> Result<Vec<OutputShape>, String> {
+    /// host. `input` is the input's place on the GPU.
+    pub(super) fn probe(&mut self, input: u64) -> Result<Vec<OutputShape>, String> {
         let text = |error: ort::Error| error.to_string();
         let mut binding = self.session.create_binding().map_err(text)?;
         let half = self.input_is_half()?;
-        bind_input(&mut binding, &self.session, memory, spec, 1, input, half)?;
+        bind_input(&mut binding, &self.session, &self.memory, &self.spec, 1, input, half)?;
         let host = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::CPUOutput)
             .map_err(text)?;
         for output in self.session.outputs() {
@@ -101,8 +93,6 @@ impl BoundSession {
     /// Binds the session for 1 to `batch` images, whose input lies at `input` and whose outputs lie at `outputs`.
     pub(super) fn bind(
         &mut self,
-        memory: &MemoryInfo<'static>,
-        spec: &InputSpec,
         input: u64,
         outputs: &[u64],
         shapes: &[OutputShape],
@@ -112,7 +102,7 @@ impl BoundSession {
         let half = self.input_is_half()?;
         for images in 1..=batch {
             let mut binding = self.session.create_binding().map_err(text)?;
-            bind_input(&mut binding, &self.session, memory, spec, images, input, half)?;
+            bind_input(&mut binding, &self.session, &self.memory, &self.spec, images, input, half)?;
             for (of, address) in shapes.iter().zip(outputs) {
                 let mut shape = of.info.shape.clone();
                 if let (Some(first), true) = (shape.first_mut(), batch > 1) {
@@ -124,12 +114,12 @@ impl BoundSession {
                 // drops the session and its bindings before the buffers.
                 unsafe {
                     if of.half {
-                        let tensor =
-                            TensorRefMut::<f16>::from_raw(memory.clone(), address, shape).map_err(text)?;
+                        let tensor = TensorRefMut::<f16>::from_raw(self.memory.clone(), address, shape)
+                            .map_err(text)?;
                         binding.bind_output(name, tensor).map_err(text)?;
                     } else {
-                        let tensor =
-                            TensorRefMut::<f32>::from_raw(memory.clone(), address, shape).map_err(text)?;
+                        let tensor = TensorRefMut::<f32>::from_raw(self.memory.clone(), address, shape)
+                            .map_err(text)?;
                         binding.bind_output(name, tensor).map_err(text)?;
                     }
                 }
@@ -225,19 +215,18 @@ mod tests {
         let runtime = library::runtime().unwrap();
         let session =
             configured(&runtime, &SessionOptions::default()).unwrap().commit_from_file(&path).unwrap();
-        let mut session = BoundSession::new(session);
         let memory = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default);
-        let memory = memory.unwrap();
         let spec = crate::detector::device::tests::spec(4, 4);
+        let mut session = BoundSession::new(session, memory.unwrap(), &spec);
         let mut input = vec![1f32; 48];
         let address = input.as_mut_ptr() as u64;
         assert!(!session.input_is_half().unwrap() && !session.batch_is_free());
-        let shapes = session.probe(&memory, &spec, address).unwrap();
+        let shapes = session.probe(address).unwrap();
         let found: Vec<_> = shapes.iter().map(|shape| shape.info.shape.as_slice()).collect();
         assert_eq!(found, [&[1, 2, 6][..], &[1, 3, 4, 4]]);
         let mut outputs = [vec![0f32; 12], vec![0f32; 48]];
         let bases: Vec<_> = outputs.iter_mut().map(|output| output.as_mut_ptr() as u64).collect();
-        session.bind(&memory, &spec, address, &bases, &shapes, 1).unwrap();
+        session.bind(address, &bases, &shapes, 1).unwrap();
         for value in [2f32, 3.0] {
             // through the address that was bound
             input.fill(value);

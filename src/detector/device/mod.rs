@@ -14,6 +14,7 @@ mod resize;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ort::memory::MemoryInfo;
 use ort::session::Session;
 
 use crate::gpu::{Gpu, GpuError, Timer};
@@ -48,44 +49,38 @@ pub(super) struct DeviceEngine {
 }
 
 impl DeviceEngine {
-    /// Takes over a session that runs on `gpu`'s stream, for 1 to `batch` images at once; for one where the model takes no
-    /// more.
+    /// Takes over a session that runs on `gpu`'s stream, for 1 to `batch` images at once (for one where the model takes no
+    /// more), and runs it once. `memory` is the GPU's, as the session's provider knows it.
     pub(super) fn new(
         session: Session,
         gpu: Arc<Gpu>,
-        device_id: i32,
+        memory: MemoryInfo<'static>,
         spec: &InputSpec,
         batch: usize,
     ) -> Result<Self, String> {
         let text = |error: GpuError| error.to_string();
         gpu.bind().map_err(text)?;
-        let mut session = BoundSession::new(session);
+        let mut session = BoundSession::new(session, memory, spec);
         let batch = if session.batch_is_free() { batch.clamp(1, MAX_BATCH) } else { 1 };
         let half = session.input_is_half()?;
         let input = DeviceInput::new(&gpu, spec, batch, half).map_err(text)?;
-        let memory = binding::device_memory(device_id)?;
-        let shapes = session.probe(&memory, spec, input.address())?;
+        let shapes = session.probe(input.address())?;
         let outputs = DeviceOutputs::new(&gpu, &shapes, batch).map_err(text)?;
-        session.bind(&memory, spec, input.address(), &outputs.bases(), &shapes, batch)?;
         let timer = gpu.timer(MARKS).map_err(text)?;
-        let mut engine = Self {
-            session,
-            shapes,
-            picker: None,
-            outputs,
-            input,
-            batch,
-            fits: Vec::with_capacity(batch),
-            timer,
-            gpu,
-        };
-        // graphs are captured now, or it shows that they cannot be
-        for images in 1..=engine.batch {
+        let fits = Vec::with_capacity(batch);
+        Ok(Self { session, shapes, picker: None, outputs, input, batch, fits, timer, gpu })
+    }
+
+    /// Binds the session to its memory and runs it for every number of images: graphs are captured now, or it shows that
+    /// they cannot be.
+    pub(super) fn bind(&mut self) -> Result<(), String> {
+        self.session.bind(self.input.address(), &self.outputs.bases(), &self.shapes, self.batch)?;
+        for images in 1..=self.batch {
             for _ in 0..2 {
-                engine.trial(images, |_| ())?;
+                self.trial(images, |_| ())?;
             }
         }
-        Ok(engine)
+        Ok(())
     }
 
     /// Prepares to pick what `decoder` reads.

@@ -5,6 +5,8 @@ mod host;
 
 use std::path::Path;
 
+use ort::session::Session;
+
 use super::decode::{Candidates, Decoder, OutputInfo};
 use super::device::DeviceEngine;
 use super::fit::Fit;
@@ -29,6 +31,14 @@ impl Engine {
     pub(super) fn host(&mut self) -> &mut HostSession {
         let Self::Host(host) = self else { panic!("not in the host's memory") };
         &mut host.session
+    }
+
+    /// The session that runs the model.
+    pub(super) fn session_mut(&mut self) -> &mut Session {
+        match self {
+            Self::Host(host) => host.session.session_mut(),
+            Self::Device(device) => device.session_mut(),
+        }
     }
 
     /// How many images one run can take.

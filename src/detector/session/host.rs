@@ -49,6 +49,11 @@ impl HostSession {
         self.inputs.len()
     }
 
+    /// The session itself.
+    pub(crate) fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
     pub(crate) fn output_count(&self) -> usize {
         self.output_names.len()
     }

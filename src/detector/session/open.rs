@@ -2,14 +2,29 @@
 
 use std::path::Path;
 
-use ort::ep::{CPU, CUDA, ExecutionProviderDispatch, TensorRT};
+use ort::memory::MemoryInfo;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
+use super::dispatch::{EngineFolders, attach};
+use super::engines;
+use super::first_run::FirstRun;
 use super::options::SessionOptions;
+use crate::detector::engine_cache::Lease;
 use crate::detector::error::ProviderFailure;
 use crate::detector::library::{self, Runtime};
-use crate::detector::{DetectorError, Fallback, Provider};
+use crate::detector::placement::PlacementProbe;
+use crate::detector::{DetectorError, Fallback, LoadPhase, Provider};
+
+/// The model that is to be opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ModelFile<'a> {
+    pub(crate) path: &'a Path,
+    /// Lower-case hexadecimal.
+    pub(crate) sha256: &'a str,
+    /// The shape with which it will be run.
+    pub(crate) input_shape: &'a [i64],
+}
 
 /// A session that came up.
 pub(crate) struct Opened {
@@ -18,20 +33,24 @@ pub(crate) struct Opened {
     pub(crate) provider: Provider,
     /// Why others of the list do not.
     pub(crate) failures: Vec<ProviderFailure>,
+    /// The GPU's memory, for tensors that are to lie there; `None` on the CPU, and where a plugin does not say.
+    pub(crate) device_memory: Option<MemoryInfo<'static>>,
+    /// To be finished when the session has run once.
+    pub(crate) first_run: FirstRun,
 }
 
 /// A CUDA stream that the model's kernels are to run on, as an address; it outlives the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ComputeStream(pub(crate) usize);
 
-/// Opens the model on the first provider that the policy and the machine allow. `progress` hears of every provider
-/// that is tried.
+/// Opens the model on the first provider that the policy and the machine allow. `progress` hears of every provider that
+/// is tried, and of engines that are built.
 pub(crate) fn open(
     runtime: &Runtime,
-    path: &Path,
+    model: &ModelFile<'_>,
     options: &SessionOptions,
     stream: Option<ComputeStream>,
-    progress: &mut dyn FnMut(Provider),
+    progress: &mut dyn FnMut(LoadPhase),
 ) -> Result<Opened, DetectorError> {
     if let Some(problem) = options.providers.problem() {
         return Err(DetectorError::ProviderPolicy { problem });
@@ -46,54 +65,79 @@ pub(crate) fn open(
         else {
             break;
         };
-        progress(provider);
-        match open_on(runtime, path, provider, others, options, stream)? {
-            Ok((session, mut others)) => {
-                failures.append(&mut others);
-                return Ok(Opened { session, provider, failures });
+        progress(LoadPhase::CreatingSession { provider });
+        match open_on(runtime, model, provider, others, options, stream, progress)? {
+            Ok(mut opened) => {
+                failures.append(&mut opened.failures);
+                opened.failures = failures;
+                return Ok(opened);
             }
             Err(failure) => failures.push(failure),
         }
     }
-    Err(DetectorError::Providers { path: path.to_owned(), failures })
+    Err(DetectorError::Providers { path: model.path.to_owned(), failures })
 }
-
-/// A session, and the failures of the providers that would have supported it.
-type OpenedOn = (Session, Vec<ProviderFailure>);
 
 /// Opens the session on `provider`, with `others` for the operators that it lacks. The inner error is a provider's
 /// failure, the outer one the model's.
 fn open_on(
     runtime: &Runtime,
-    path: &Path,
+    model: &ModelFile<'_>,
     provider: Provider,
     others: &[Provider],
     options: &SessionOptions,
     stream: Option<ComputeStream>,
-) -> Result<Result<OpenedOn, ProviderFailure>, DetectorError> {
+    progress: &mut dyn FnMut(LoadPhase),
+) -> Result<Result<Opened, ProviderFailure>, DetectorError> {
     library::clear_complaints();
-    let refused = |message: String| DetectorError::Session { path: path.to_owned(), message };
+    let refused = |message: String| DetectorError::Session { path: model.path.to_owned(), message };
+    let failed =
+        |provider: Provider, message: &str| ProviderFailure { provider, message: with_complaints(message) };
     let mut builder = configured(runtime, options).map_err(refused)?;
 
+    // what the provider needs is looked at before the cache: its version is part of the engine's key
+    let lease = match engines::lease(runtime, model, provider, options, progress) {
+        Ok(lease) => lease,
+        Err(message) => return Ok(Err(failed(provider, &message))),
+    };
+    let folders = lease
+        .cache
+        .as_ref()
+        .map(|cache| EngineFolders { engines: cache.folder().to_owned(), timing: cache.timing_folder() });
     let must_all = options.providers.fallback == Fallback::Require;
     let mut failures = Vec::new();
+    let mut device_memory = None;
     for (index, listed) in std::iter::once(&provider).chain(others).enumerate() {
-        let Err(error) = dispatch(*listed, options, stream).register(&mut builder) else { continue };
-        let failure = ProviderFailure { provider: *listed, message: with_complaints(error.message()) };
-        if index == 0 || must_all {
-            return Ok(Err(failure));
+        // the cache is the first one's
+        let folders = folders.as_ref().filter(|_| index == 0);
+        match attach(&mut builder, runtime, *listed, options, stream, folders) {
+            Ok(memory) if index == 0 => device_memory = memory,
+            Ok(_) => {}
+            Err(message) => {
+                let failure = failed(*listed, &message);
+                if index == 0 || must_all {
+                    return Ok(Err(failure));
+                }
+                failures.push(failure);
+                library::clear_complaints();
+            }
         }
-        failures.push(failure);
-        library::clear_complaints();
     }
-    match builder.commit_from_file(path) {
-        Ok(session) => Ok(Ok((session, failures))),
+    let probe = provider.is_gpu().then(|| PlacementProbe::start(&mut builder, provider, model.path));
+    if provider.builds_engines() && !lease.cache.as_ref().is_some_and(Lease::is_reused) {
+        progress(LoadPhase::BuildingEngine { provider });
+    }
+    match builder.commit_from_file(model.path) {
+        Ok(session) => Ok(Ok(Opened {
+            session,
+            provider,
+            failures,
+            device_memory,
+            first_run: FirstRun::new(provider, probe, lease, options),
+        })),
         // the CPU provider always comes up, so this is the model's fault
         Err(error) if provider == Provider::Cpu => Err(refused(explain(error.code(), error.message()))),
-        Err(error) => Ok(Err(ProviderFailure {
-            provider,
-            message: with_complaints(&explain(error.code(), error.message())),
-        })),
+        Err(error) => Ok(Err(failed(provider, &explain(error.code(), error.message())))),
     }
 }
 
@@ -111,50 +155,6 @@ pub(crate) fn configured(runtime: &Runtime, options: &SessionOptions) -> Result<
         .map_err(text)?
         .with_deterministic_compute(true)
         .map_err(text)
-}
-
-/// What ONNX Runtime is told of `provider`.
-#[allow(unsafe_code, reason = "a stream of ours is handed to ONNX Runtime by its address")]
-pub(crate) fn dispatch(
-    provider: Provider,
-    options: &SessionOptions,
-    stream: Option<ComputeStream>,
-) -> ExecutionProviderDispatch {
-    let address = |stream: ComputeStream| stream.0 as *mut ();
-    match provider {
-        Provider::Cpu => CPU::default().with_arena_allocator(options.cpu_arena).build(),
-        Provider::Cuda => {
-            let cuda = CUDA::default()
-                .with_device_id(options.device_id)
-                .with_cuda_graph(options.cuda_graph && stream.is_some());
-            match stream {
-                // SAFETY: `ComputeStream` outlives the session, as it says.
-                Some(stream) => unsafe { cuda.with_compute_stream(address(stream)) }.build(),
-                None => cuda.build(),
-            }
-        }
-        Provider::TensorRt => {
-            let trt = TensorRT::default()
-                .with_device_id(options.device_id)
-                .with_fp16(options.tensorrt_fp16)
-                .with_cuda_graph(options.cuda_graph && stream.is_some());
-            let trt = match stream {
-                // SAFETY: as above.
-                Some(stream) => unsafe { trt.with_compute_stream(address(stream)) },
-                None => trt,
-            };
-            match options.tensorrt_cache.as_deref().and_then(Path::to_str).filter(|path| !path.contains('\0'))
-            {
-                Some(cache) => trt
-                    .with_engine_cache(true)
-                    .with_engine_cache_path(cache)
-                    .with_timing_cache(true)
-                    .with_timing_cache_path(cache)
-                    .build(),
-                None => trt.build(),
-            }
-        }
-    }
 }
 
 /// A provider's error often only says that it failed; the log before it says why.

@@ -53,6 +53,63 @@ impl std::str::FromStr for GpuPath {
     }
 }
 
+/// A share from 0 to 1; 0.9 unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct MinShare(f64);
+
+impl MinShare {
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// Never NaN.
+impl Eq for MinShare {}
+
+impl Default for MinShare {
+    fn default() -> Self {
+        Self(0.9)
+    }
+}
+
+impl From<MinShare> for f64 {
+    fn from(share: MinShare) -> Self {
+        share.0
+    }
+}
+
+/// A share that is none.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("expected a share from 0 to 1, found {0}")]
+pub struct NoShare(f64);
+
+impl TryFrom<f64> for MinShare {
+    type Error = NoShare;
+
+    fn try_from(share: f64) -> Result<Self, NoShare> {
+        if (0.0..=1.0).contains(&share) { Ok(Self(share)) } else { Err(NoShare(share)) }
+    }
+}
+
+/// A number as text, for the command line.
+impl std::str::FromStr for MinShare {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("expected a share from 0 to 1, found `{text}`");
+        text.parse::<f64>().ok().and_then(|share| Self::try_from(share).ok()).ok_or_else(wrong)
+    }
+}
+
+impl std::fmt::Display for MinShare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// How a model is run.
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,10 +133,18 @@ pub struct SessionOptions {
     /// Whether a model on a GPU is captured once as a CUDA graph and replayed, which saves launching its kernels one by
     /// one. Where the provider cannot do that, the model's warnings say so.
     pub cuda_graph: bool,
-    /// Where TensorRT keeps its built engines; building one takes minutes. `None` builds at every start.
-    pub tensorrt_cache: Option<PathBuf>,
+    /// Folder for the engines that TensorRT builds, which takes minutes; `None` builds at every start. What is kept there
+    /// is checked before it is used.
+    pub engine_cache: Option<PathBuf>,
     /// Whether TensorRT may compute in half precision.
-    pub tensorrt_fp16: bool,
+    pub fp16: bool,
+    /// The smallest share of a model's nodes that must run on the provider, 0 to 1, where that is not `cpu`. Fewer are an
+    /// error under [`Fallback::Require`](crate::detector::Fallback), and a reason to try the next provider under `Prefer`.
+    /// 0 also takes a provider whose share cannot be told.
+    pub min_share: MinShare,
+    /// The library of the plugin provider `nv_tensorrt_rtx`. `None`: `ROADPROOF_NV_TENSORRT_RTX`, or where it is usually
+    /// installed.
+    pub plugin_library: Option<PathBuf>,
     /// Most images that one run of the model takes, 1 to [`MAX_BATCH`]. A model whose input has a fixed first dimension
     /// takes one, whatever is asked, and the model's warnings say so.
     pub max_batch: usize,
@@ -99,10 +164,28 @@ impl Default for SessionOptions {
             device_id: 0,
             gpu_path: GpuPath::Auto,
             cuda_graph: true,
-            tensorrt_cache: None,
-            tensorrt_fp16: false,
+            engine_cache: None,
+            fp16: false,
+            min_share: MinShare::default(),
+            plugin_library: None,
             max_batch: 1,
             warm_up_runs: 3,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_lies_between_0_and_1() {
+        for text in ["-0.1", "1.1", "NaN", "most", ""] {
+            assert!(text.parse::<MinShare>().unwrap_err().contains("from 0 to 1"), "{text}");
+        }
+        assert_eq!("0".parse::<MinShare>().map(MinShare::get), Ok(0.0));
+        assert!(serde_json::from_str::<SessionOptions>(r#"{"min_share": 2}"#).is_err());
+        let options: SessionOptions = serde_json::from_str(r#"{"min_share": 0.5, "fp16": true}"#).unwrap();
+        assert_eq!((options.min_share.get(), options.fp16), (0.5, true));
     }
 }

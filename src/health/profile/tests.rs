@@ -244,6 +244,8 @@ fn model() -> ModelInfo {
         decoder: DecoderKind::Nanodet,
         runtime_version: String::new(),
         runtime_library: PathBuf::new(),
+        placement: None,
+        engine: None,
         warnings: Vec::new(),
     }
 }

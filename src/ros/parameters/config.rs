@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::detector::{Fallback, Provider, ProviderPolicy};
+use crate::detector::{Fallback, MinShare, Provider, ProviderPolicy};
 use crate::ros::qos::{DurabilityRequest, ReliabilityRequest};
 
 use super::ParameterStore;
@@ -35,6 +35,12 @@ pub(crate) struct NodeConfig {
     pub(crate) intra_op_threads: usize,
     /// Most frames in one run of the model.
     pub(crate) batch_max: usize,
+    /// The GPU's number.
+    pub(crate) device_id: i32,
+    pub(crate) engine_cache: Option<PathBuf>,
+    pub(crate) fp16: bool,
+    pub(crate) min_share: MinShare,
+    pub(crate) cuda_graph: bool,
     pub(crate) health_window_s: u32,
     pub(crate) health_min_support: u32,
     /// What health compares with, if anything.
@@ -95,6 +101,11 @@ impl NodeConfig {
                 providers,
                 intra_op_threads: count(store, "intra_op_threads") as usize,
                 batch_max: count(store, "batch_max") as usize,
+                device_id: count(store, "device_id") as i32,
+                engine_cache: path(store, "engine_cache"),
+                fp16: store.bool("fp16"),
+                min_share: min_share(store),
+                cuda_graph: store.bool("cuda_graph"),
                 health_window_s: count(store, "health.window_s"),
                 health_min_support: count(store, "health.min_support"),
                 health_profile: path(store, "health.profile"),
@@ -155,6 +166,11 @@ fn count(store: &ParameterStore, name: &str) -> u32 {
     store.integer(name).and_then(|value| u32::try_from(value).ok()).unwrap_or_default()
 }
 
+/// The parameter's declared range is a share's.
+fn min_share(store: &ParameterStore) -> MinShare {
+    store.double("min_share").and_then(|share| MinShare::try_from(share).ok()).unwrap_or_default()
+}
+
 fn camera(store: &ParameterStore, name: &str) -> CameraConfig {
     let text = |suffix: &str| store.text(&format!("{name}.{suffix}"));
     CameraConfig {
@@ -179,7 +195,10 @@ fn providers(store: &ParameterStore) -> Result<ProviderPolicy, String> {
         |name: &String| name.parse::<Provider>().map_err(|error| format!("parameter 'providers': {error}"));
     let order: Vec<Provider> = store.list("providers").iter().map(parse).collect::<Result<_, _>>()?;
     if order.is_empty() {
-        return Err("parameter 'providers' is empty: give at least one of tensorrt, cuda, cpu".into());
+        return Err(
+            "parameter 'providers' is empty: give at least one of tensorrt, nv_tensorrt_rtx, cuda, cpu"
+                .into(),
+        );
     }
     let fallback =
         if store.text("provider_policy") == "prefer" { Fallback::Prefer } else { Fallback::Require };
@@ -238,6 +257,9 @@ mod tests {
         assert_eq!(config.cameras[0].transport, Transport::Compressed);
         assert_eq!(config.providers.order, [Provider::Cpu]);
         assert_eq!(config.batch_max, 1);
+        let gpu =
+            (config.device_id, config.engine_cache, config.fp16, config.min_share.get(), config.cuda_graph);
+        assert_eq!(gpu, (0, None, false, 0.9, true));
     }
 
     #[test]

@@ -64,6 +64,8 @@ fn observation(truths: Option<Vec<Vec<Truth>>>) -> Observation {
             decoder: DecoderKind::Nanodet,
             runtime_version: String::new(),
             runtime_library: PathBuf::new(),
+            placement: None,
+            engine: None,
             warnings: Vec::new(),
         },
         thresholds: Thresholds {

@@ -2,11 +2,15 @@
 //!
 //! ONNX Runtime decides on that when a session is made and does not tell; the profile of a run does.
 
+mod profile;
+mod summary;
+
 use std::path::Path;
 
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::Tensor;
-use serde::Deserialize;
+pub use summary::Placement;
+pub(crate) use summary::PlacementProbe;
 
 use super::error::ProviderFailure;
 use super::session::{self, SessionOptions};
@@ -21,23 +25,6 @@ pub(crate) struct Kernel {
     pub(crate) operator: String,
     /// The provider, as ONNX Runtime calls it.
     pub(crate) provider: String,
-}
-
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    cat: String,
-    name: String,
-    #[serde(default)]
-    args: Args,
-}
-
-#[derive(Deserialize, Default)]
-struct Args {
-    #[serde(default)]
-    op_name: String,
-    #[serde(default)]
-    provider: String,
 }
 
 /// The kernels of one run on zeros, in the order in which they ran. ONNX Runtime's own rewriting is off, so that nodes
@@ -68,12 +55,11 @@ pub(crate) fn kernels(
         .map_err(text)?
         .with_profiling(folder.path().join("profile"))
         .map_err(text)?;
-    session::dispatch(provider, &options, None)
-        .register(&mut builder)
-        .map_err(|error| failed(session::with_complaints(error.message())))?;
+    session::attach(&mut builder, &runtime, provider, &options, None, None)
+        .map_err(|message| failed(session::with_complaints(&message)))?;
     let mut session = builder.commit_from_memory(bytes).map_err(|error| match provider {
         Provider::Cpu => refused(error.message().to_owned()),
-        Provider::Cuda | Provider::TensorRt => failed(session::with_complaints(error.message())),
+        _ => failed(session::with_complaints(error.message())),
     })?;
     session::check_input(session.inputs(), shape, path)?;
     let count = shape.iter().product::<i64>();
@@ -84,38 +70,5 @@ pub(crate) fn kernels(
         message: error.to_string(),
     })?;
     let profile = session.end_profiling().map_err(|error| refused(error.to_string()))?;
-    let text = std::fs::read_to_string(&profile)
-        .map_err(|error| refused(format!("its profile cannot be read: {error}")))?;
-    parse(&text).map_err(|error| refused(format!("its profile makes no sense: {error}")))
-}
-
-fn parse(profile: &str) -> Result<Vec<Kernel>, serde_json::Error> {
-    let events: Vec<Event> = serde_json::from_str(profile)?;
-    let kernel = |event: Event| {
-        let node = event.name.strip_suffix("_kernel_time").filter(|_| event.cat == "Node")?.to_owned();
-        Some(Kernel { node, operator: event.args.op_name, provider: event.args.provider })
-    };
-    Ok(events.into_iter().filter_map(kernel).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kernels_are_told_from_other_events() {
-        let profile = r#"[
-            {"cat" : "Session","pid" :1,"tid" :1,"dur" :9,"ts" :5,"ph" : "X","name" :"model_loading_array","args" : {}},
-            {"cat" : "Node","pid" :1,"ts" :6,"ph" : "X","name" :"conv_kernel_time",
-             "args" : {"op_name" : "Conv","provider" : "CUDAExecutionProvider","node_index" : "0"}},
-            {"cat" : "Node","pid" :1,"ts" :7,"ph" : "X","name" :"conv_fence_after","args" : {"op_name" : "Conv"}}
-        ]"#;
-        let wanted = Kernel {
-            node: "conv".to_owned(),
-            operator: "Conv".to_owned(),
-            provider: "CUDAExecutionProvider".to_owned(),
-        };
-        assert_eq!(parse(profile).unwrap(), [wanted]);
-        assert!(parse("[{").is_err());
-    }
+    profile::read(Path::new(&profile)).map_err(refused)
 }
