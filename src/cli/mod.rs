@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use roadproof::detector::{Fallback, MinShare, Provider, ProviderPolicy, SessionOptions};
+use roadproof::detector::{Fallback, GpuPath, MinShare, Provider, ProviderPolicy, SessionOptions};
 
 /// A compressed object detector for vehicles that knows, for every class, when it is failing.
 #[derive(Debug, Parser)]
@@ -56,18 +56,9 @@ enum Command {
     Report(report::Args),
 }
 
-/// What computes; shared by the subcommands that run a model.
+/// How a GPU is used; shared by the subcommands that run a model.
 #[derive(Debug, clap::Args)]
-struct SessionArgs {
-    /// Execution providers in order of preference: tensorrt, `nv_tensorrt_rtx`, cuda, cpu.
-    #[arg(long = "provider", value_name = "NAME", default_value = "cpu", value_delimiter = ',')]
-    providers: Vec<Provider>,
-    /// Take the first of the providers that comes up, instead of requiring all of them.
-    #[arg(long)]
-    prefer: bool,
-    /// Threads inside one operator on the CPU; 0 leaves the choice to ONNX Runtime.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    intra_op_threads: usize,
+struct GpuArgs {
     /// Number of the GPU.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..))]
     device_id: i32,
@@ -80,6 +71,42 @@ struct SessionArgs {
     /// Smallest share of the model's nodes that must run on the provider, unless that is cpu.
     #[arg(long, value_name = "0..1", default_value_t = MinShare::default())]
     min_share: MinShare,
+    /// Whether images are prepared and candidates picked on the GPU: auto (where the model runs on one), require, off.
+    #[arg(long, value_name = "WHEN", default_value_t = GpuPath::Auto)]
+    gpu_path: GpuPath,
+    /// Replay the model as a CUDA graph where the provider can.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    cuda_graph: bool,
+}
+
+impl GpuArgs {
+    fn options(&self) -> SessionOptions {
+        SessionOptions {
+            device_id: self.device_id,
+            engine_cache: self.engine_cache.clone(),
+            fp16: self.fp16,
+            min_share: self.min_share,
+            gpu_path: self.gpu_path,
+            cuda_graph: self.cuda_graph,
+            ..SessionOptions::default()
+        }
+    }
+}
+
+/// What computes; shared by the subcommands that run a model.
+#[derive(Debug, clap::Args)]
+struct SessionArgs {
+    /// Execution providers in order of preference: tensorrt, `nv_tensorrt_rtx`, cuda, cpu.
+    #[arg(long = "provider", value_name = "NAME", default_value = "cpu", value_delimiter = ',')]
+    providers: Vec<Provider>,
+    /// Take the first of the providers that comes up, instead of requiring all of them.
+    #[arg(long)]
+    prefer: bool,
+    /// Threads inside one operator on the CPU; 0 leaves the choice to ONNX Runtime.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    intra_op_threads: usize,
+    #[command(flatten)]
+    gpu: GpuArgs,
 }
 
 impl SessionArgs {
@@ -88,11 +115,7 @@ impl SessionArgs {
         SessionOptions {
             providers: ProviderPolicy { order: self.providers.clone(), fallback },
             intra_op_threads: self.intra_op_threads,
-            device_id: self.device_id,
-            engine_cache: self.engine_cache.clone(),
-            fp16: self.fp16,
-            min_share: self.min_share,
-            ..SessionOptions::default()
+            ..self.gpu.options()
         }
     }
 

@@ -99,7 +99,7 @@ def test_the_peak_is_searched(roadproof: str) -> None:
 
 
 def test_a_provider_that_does_not_come_up_fails_and_the_others_are_measured(roadproof: str) -> None:
-    providers = ["--provider", "cpu", "--provider", "cuda", "--device", "99"]
+    providers = ["--provider", "cpu", "--provider", "cuda", "--device-id", "99"]
     result = bench(roadproof, "--frames", "2", *providers, "--json")
     assert result.returncode != 0
     found = json.loads(result.stdout)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use roadproof::bench::{BenchError, Extent, OnProgress, Pictures, Plan, Progress, Report, Size};
-use roadproof::detector::{GpuPath, ModelManifest, Provider, ProviderPolicy, SessionOptions};
+use roadproof::detector::{ModelManifest, Provider, ProviderPolicy, SessionOptions};
 
 /// Size of made pictures, where none is given.
 const DEFAULT_SIZE: Size = Size { width: 1280, height: 720 };
@@ -80,15 +80,8 @@ struct Common {
     /// Let the memory of a run be planned from the one before.
     #[arg(long, value_name = "BOOL", default_value_t = SessionOptions::default().memory_pattern, action = clap::ArgAction::Set)]
     memory_pattern: bool,
-    /// Number of the GPU.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    device: i32,
-    /// Whether pictures are prepared and candidates picked on the GPU: auto (where the model runs on one), require, off.
-    #[arg(long, value_name = "WHEN", default_value_t = GpuPath::Auto)]
-    gpu_path: GpuPath,
-    /// Replay the model as a CUDA graph where the provider can.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    cuda_graph: bool,
+    #[command(flatten)]
+    gpu: super::GpuArgs,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -117,10 +110,7 @@ impl Common {
             spinning: self.spinning,
             cpu_arena: self.cpu_arena,
             memory_pattern: self.memory_pattern,
-            device_id: self.device,
-            gpu_path: self.gpu_path,
-            cuda_graph: self.cuda_graph,
-            ..SessionOptions::default()
+            ..self.gpu.options()
         };
         let inputs = self.inputs()?;
         for input in inputs.iter().map(Pictures::input).filter(|input| input.left_out > 0) {
