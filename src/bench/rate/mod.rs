@@ -29,6 +29,8 @@ const PRECISION: f64 = 0.02;
 const TYPICAL_PROBES: f64 = 8.0;
 /// A probe's part of a measurement.
 const PROBE_PART: u32 = 4;
+/// Frames that a probe is to have at least, unless a whole measurement has fewer: of 20 frames, one is 5 %.
+const PROBE_FRAMES: f64 = 40.0;
 /// A measurement's length where images are counted.
 const DEFAULT_LENGTH: Duration = Duration::from_secs(5);
 
@@ -173,8 +175,8 @@ impl<'a> Behind<'a> {
             Extent::Time(time) => time,
             Extent::Images(_) => DEFAULT_LENGTH,
         };
-        let length = if length == Length::Full { full } else { full / PROBE_PART };
         let (cameras, is_staggered) = (self.plan.cameras, self.plan.is_staggered);
+        let length = if length == Length::Full { full } else { probe_length(full, rate_hz * cameras as f64) };
         let pace = Pace { rate_hz, cameras, is_staggered };
         let batching = Batching { most: self.processed.len(), window: self.plan.batch_window };
         let cpu_before = process::cpu_time();
@@ -205,4 +207,23 @@ fn job<'a>((camera, frame): &(usize, &'a SourceFrame)) -> Result<Job<'a>, BenchE
     let of = |source| BenchError::Picture { name: frame.name.clone(), source };
     let frame = Frame { camera: *camera, ..frame.as_frame().map_err(of)? };
     Ok(Job { frame, treatment: Treatment::Clean })
+}
+
+/// How long a probe is at so many frames per second.
+fn probe_length(full: Duration, frames_hz: f64) -> Duration {
+    let least = Duration::from_secs_f64(PROBE_FRAMES / frames_hz.max(1e-3));
+    (full / PROBE_PART).max(least).min(full)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_short_but_has_frames_to_lose() {
+        let ten = Duration::from_secs(10);
+        assert_eq!(probe_length(ten, 100.0), Duration::from_millis(2500));
+        assert_eq!(probe_length(ten, 8.0), Duration::from_secs(5));
+        assert_eq!((probe_length(ten, 1.0), probe_length(ten, 0.0)), (ten, ten));
+    }
 }

@@ -69,7 +69,7 @@ struct Common {
     #[arg(long, value_name = "N", default_value_t = 10)]
     warm_up: usize,
     /// Threads inside one operator on the CPU; 0 leaves the choice to ONNX Runtime.
-    #[arg(long, value_name = "N", default_value_t = SessionOptions::default().intra_op_threads)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     intra_op_threads: usize,
     /// Let ONNX Runtime's threads spin while they wait.
     #[arg(long)]
