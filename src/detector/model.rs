@@ -319,11 +319,13 @@ fn bring_up(
         let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
         progress(LoadPhase::CheckingOutputs);
         let decoder = bind(manifest, &mut engine)?;
-        let failure = match opened.first_run.finish(engine.session_mut()) {
+        let refused = match opened.first_run.finish(engine.session_mut()) {
             Ok(settled) => return Ok((Up { engine, decoder, settled }, opened.provider, failures)),
-            Err(failure) => failure,
+            Err(refused) => refused,
         };
-        failures.push(failure);
+        drop(engine);
+        drop(refused.lease);
+        failures.push(refused.failure);
         // those before it have been tried
         let tried = options.providers.order.iter().position(|listed| *listed == opened.provider);
         options.providers.order.drain(..=tried.unwrap_or(0));

@@ -18,7 +18,7 @@ fn key() -> EngineKey {
         input_shape: vec![1, 3, 416, 416],
         runtime: "1.31.1".to_owned(),
         provider_library: "cd".repeat(32),
-        tensorrt: Some("10.9.0.34".to_owned()),
+        tensorrt: "10.9.0.34".to_owned(),
         driver: "580.65.06".to_owned(),
         gpu: Gpu { name: "NVIDIA Test".to_owned(), compute_capability: "9.0".to_owned() },
     }
@@ -120,7 +120,7 @@ fn engines_for_something_else_are_not_used() {
         EngineKey { driver: "575.51".to_owned(), ..key() },
         EngineKey { model_sha256: "ee".repeat(32), ..key() },
         EngineKey { fp16: false, ..key() },
-        EngineKey { tensorrt: None, ..key() },
+        EngineKey { tensorrt: "10.10.0.1".to_owned(), ..key() },
         EngineKey { input_shape: vec![4, 3, 416, 416], ..key() },
         EngineKey { runtime: "1.30.0".to_owned(), ..key() },
         EngineKey { provider: Provider::NvTensorRtRtx, ..key() },
