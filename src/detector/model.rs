@@ -314,7 +314,9 @@ fn bring_up(
             }
             opened => opened?,
         };
-        failures.extend(opened.failures);
+        let new = |failure: &ProviderFailure| !failures.contains(failure);
+        let new: Vec<_> = opened.failures.into_iter().filter(new).collect();
+        failures.extend(new);
         let host = HostSession::new(opened.session, file.path, &manifest.input)?;
         let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
         progress(LoadPhase::CheckingOutputs);

@@ -47,6 +47,7 @@ fn built(root: &Path, key: &EngineKey) -> PathBuf {
     let mut lease = lease(root, key).unwrap();
     assert_eq!(open_model(&mut lease, "engine"), (true, Vec::new()));
     let info = lease.info();
+    assert!(!info.reused && info.gpu == key.gpu && info.driver == key.driver);
     assert!(info.folder.join(MANIFEST).is_file());
     info.folder
 }
@@ -57,6 +58,7 @@ fn builds_again(root: &Path, key: &EngineKey) -> bool {
     let reused = leased.is_reused();
     let (built, warnings) = open_model(&mut leased, "engine");
     assert_eq!((built, warnings), (!reused, Vec::new()));
+    assert_eq!(leased.info().reused, reused);
     drop(leased);
     let names = |entry: io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let left: Vec<String> =
