@@ -11,7 +11,7 @@ use super::engine::{Engine, HostEngine};
 use super::error::ProviderFailure;
 use super::library::Runtime;
 use super::manifest::ModelManifest;
-use super::session::{self, ComputeStream, GpuPath, HostSession, ModelFile, Opened, SessionOptions, Settled};
+use super::session::{self, ComputeStream, GpuPath, HostSession, ModelFile, Opened, Refused, SessionOptions, Settled};
 use super::{DetectorError, Fallback, LoadPhase, Provider};
 
 /// A model that has run once.
@@ -42,12 +42,6 @@ enum Refusal {
 impl From<DetectorError> for Refusal {
     fn from(error: DetectorError) -> Self {
         Self::Model(error)
-    }
-}
-
-impl From<ProviderFailure> for Refusal {
-    fn from(failure: ProviderFailure) -> Self {
-        Self::Provider(failure)
     }
 }
 
@@ -89,13 +83,14 @@ pub(super) fn bring_up(
         };
         progress(LoadPhase::CheckingOutputs);
         let (provider, mut others) = (opened.provider, std::mem::take(&mut opened.failures));
+        others.retain(|failure| !failures.contains(failure));
         let up = match &gpu {
             Some(gpu) if provider.is_gpu() => on_device(opened, gpu, manifest, file, &options),
             _ => on_host(opened, manifest, file, &options),
         };
         match up {
             Ok(mut up) => {
-                failures.append(&mut others);
+                failures.extend(others);
                 if provider == Provider::Cpu {
                     // nothing on a GPU is missed then
                     notes.clear();
@@ -116,7 +111,7 @@ pub(super) fn bring_up(
                 gpu = None;
             }
             Err(Refusal::Provider(failure)) => {
-                failures.append(&mut others);
+                failures.extend(others);
                 failures.push(failure);
                 // those before it have been tried
                 let tried = options.providers.order.iter().position(|listed| *listed == provider);
@@ -151,7 +146,10 @@ fn on_host(
     let host = HostSession::new(opened.session, file.path, &manifest.input, options.max_batch)?;
     let mut engine = Engine::Host(HostEngine::new(host, &manifest.input));
     let decoder = bind(manifest, &mut engine)?;
-    let settled = opened.first_run.finish(engine.session_mut())?;
+    let settled = match opened.first_run.finish(engine.session_mut()) {
+        Ok(settled) => settled,
+        Err(refused) => return Err(refused_after(engine, refused)),
+    };
     let (failures, notes) = (Vec::new(), Vec::new());
     Ok(Up { engine, decoder, provider: opened.provider, failures, settled, gpu: None, notes })
 }
@@ -171,12 +169,26 @@ fn on_device(
     let of = |reason: String| Refusal::GpuPath(reason);
     let mut device = DeviceEngine::new(session, Arc::clone(gpu), memory, &manifest.input, options.max_batch)
         .map_err(of)?;
-    let settled = first_run.finish(device.session_mut())?;
-    device.bind().map_err(of)?;
+    let settled = match first_run.finish(device.session_mut()) {
+        Ok(settled) => settled,
+        Err(refused) => return Err(refused_after(device, refused)),
+    };
+    if let Err(reason) = device.bind() {
+        // the session goes before the folder of its engine
+        drop(device);
+        return Err(Refusal::GpuPath(reason));
+    }
     let gpu = Some(device.gpu_name());
     let mut engine = Engine::Device(Box::new(device));
     let decoder = bind(manifest, &mut engine)?;
     Ok(Up { engine, decoder, provider, failures: Vec::new(), settled, gpu, notes: Vec::new() })
+}
+
+/// Drops the session before the folder of its engine.
+fn refused_after<E>(engine: E, refused: Refused) -> Refusal {
+    drop(engine);
+    drop(refused.lease);
+    Refusal::Provider(refused.failure)
 }
 
 /// Binds the decoder to the outputs of a first run, on a tensor of zeros.

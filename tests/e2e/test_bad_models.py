@@ -11,7 +11,7 @@ import pytest
 from conftest import RigFactory
 from harness.pictures import photograph, raw_image
 from harness.process import MODEL
-from harness.rig import ERROR, Camera, Rig, cameras
+from harness.rig import ERROR, WARN, Camera, Rig, cameras
 
 WEIGHTS = MODEL.with_suffix(".onnx")
 
@@ -97,12 +97,15 @@ def test_a_provider_that_is_not_there_is_an_error_and_not_a_silent_fallback(node
     peer.set("providers", ["cuda"])
     try:
         assert not peer.transit("configure")
-        node.wait_message("lifecycle", "cuda", at=ERROR)
+        node.wait_message("lifecycle", "cuda", "install", at=ERROR)
+        peer.set("providers", ["tensorrt"])
+        assert not peer.transit("configure")
+        node.wait_message("lifecycle", "libnvinfer.so.10", "TensorRT 10", at=ERROR)
         peer.set("providers", ["cuda", "cpu"])
         peer.set("provider_policy", "prefer")
         assert peer.transit("configure")
         assert peer.transit("activate")
-        node.wait_message("inference", "cuda")
+        node.wait_message("inference", "running on `cpu`", "`cuda`", "install", at=WARN)
         assert peer.transit("deactivate")
         assert peer.transit("cleanup")
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import MODEL
+MODEL = Path(__file__).parents[2] / "models" / "nanodet-g.toml"
 
 # Long enough for anything but a hang.
 HANG_S = 120
@@ -106,9 +106,7 @@ def test_an_engine_needs_a_place_and_a_gpu(without_gpu: str, tmp_path: Path) -> 
     assert done.returncode != 0
     assert "libcuda.so.1" in done.stderr
     # a model that went to the CPU has no engine, and that is no success
-    done = run(
-        without_gpu, *arguments[:-1], "tensorrt,cpu", "--prefer", "--engine-cache", tmp_path, "--json"
-    )
+    done = run(without_gpu, *arguments[:-1], "tensorrt,cpu", "--prefer", "--engine-cache", tmp_path, "--json")
     assert done.returncode != 0
     assert done.stdout == ""
     assert "no engine was kept; the model runs on cpu" in done.stderr

@@ -46,8 +46,8 @@ pub(crate) struct EngineKey {
     pub(crate) runtime: String,
     /// SHA-256 of the provider's library.
     pub(crate) provider_library: String,
-    /// Version of TensorRT, where it tells.
-    pub(crate) tensorrt: Option<String>,
+    /// TensorRT's version.
+    pub(crate) tensorrt: String,
     pub(crate) driver: String,
     pub(crate) gpu: Gpu,
 }
@@ -83,7 +83,7 @@ impl EngineKey {
             ("input shape", format!("{:?}", self.input_shape)),
             ("runtime", self.runtime.clone()),
             ("provider_library", self.provider_library.clone()),
-            ("tensorrt", self.tensorrt.clone().unwrap_or_else(|| "an unknown version".to_owned())),
+            ("tensorrt", self.tensorrt.clone()),
             ("driver", self.driver.clone()),
             ("gpu", self.gpu.to_string()),
         ]

@@ -7,7 +7,6 @@ use libloading::os::unix::Library;
 use nvml_wrapper::Nvml;
 
 use super::key::{Gpu, MachineFacts};
-use crate::detector::Provider;
 use crate::detector::model_file;
 
 impl MachineFacts {
@@ -51,14 +50,9 @@ pub(crate) fn provider_library(path: &Path) -> Result<String, String> {
     model_file::verify(path, None, &mut |_, _| ()).map_err(|error| error.to_string())
 }
 
-/// TensorRT's version, as its loaded library tells it.
+/// TensorRT's version, as the library says that the loader knows by `name`.
 #[allow(unsafe_code, reason = "a version can only be had from the library's code")]
-pub(crate) fn tensorrt_version(provider: Provider) -> Option<String> {
-    let name = match provider {
-        Provider::TensorRt => "libnvinfer.so.10",
-        Provider::NvTensorRtRtx => "libtensorrt_rtx.so.1",
-        Provider::Cpu | Provider::Cuda => return None,
-    };
+pub(crate) fn tensorrt_version(name: &str) -> Option<String> {
     let part = |library: &Library, name: &[u8]| {
         // SAFETY: NvInferRuntimeBase.h declares these as `int32_t getInferLib…Version() noexcept` with C linkage, in
         // every version that has them; they return constants.
@@ -84,6 +78,12 @@ pub(crate) fn tensorrt_version(provider: Provider) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_library_has_no_version() {
+        assert_eq!(tensorrt_version("libm.so.6"), None);
+        assert_eq!(tensorrt_version("libno_such_library_here.so.1"), None);
+    }
 
     #[test]
     fn several_kinds_of_gpu_are_not_mixed_up() {

@@ -59,6 +59,8 @@ pub(crate) struct Lease {
     working: Working,
     /// What is in the cache, where that is good.
     good: Option<EntryManifest>,
+    /// Whether that was so from the start.
+    reused: bool,
     lock: Option<KeyLock>,
     storage: Arc<dyn Storage>,
     /// Whether the model has run: only then may what the provider wrote be kept.
@@ -75,7 +77,7 @@ impl std::fmt::Debug for Lease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lease")
             .field("entry", &self.entry)
-            .field("reused", &self.good.is_some())
+            .field("reused", &self.reused)
             .finish_non_exhaustive()
     }
 }
@@ -135,6 +137,7 @@ impl EngineCache {
             root,
             entry,
             working,
+            reused: good.is_some(),
             good,
             lock,
             storage: Arc::clone(&self.storage),
@@ -161,13 +164,13 @@ impl Lease {
 
     /// Whether the engines were in the cache.
     pub(crate) fn is_reused(&self) -> bool {
-        self.good.is_some()
+        self.reused
     }
 
     pub(crate) fn info(&self) -> EngineInfo {
         EngineInfo {
             folder: self.entry.clone(),
-            reused: self.is_reused(),
+            reused: self.reused,
             gpu: self.key.gpu.clone(),
             driver: self.key.driver.clone(),
         }
@@ -202,12 +205,10 @@ impl Lease {
                 self.good = Some(manifest);
             }
             Err(reason) => {
-                let warning = format!(
+                self.warnings.push(format!(
                     "the engine cannot be kept in the cache {}: {reason}; the next start builds it again",
                     self.root.display()
-                );
-                tracing::warn!("{warning}");
-                self.warnings.push(warning);
+                ));
             }
         }
     }
@@ -223,6 +224,9 @@ impl Drop for Lease {
         let lock = KeyLock::try_take(&self.root.join(format!("{}.lock", self.key.id())));
         if let Ok(Some(_lock)) = lock {
             self.keep();
+        }
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
         }
     }
 }

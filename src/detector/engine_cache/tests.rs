@@ -18,7 +18,7 @@ fn key() -> EngineKey {
         input_shape: vec![1, 3, 416, 416],
         runtime: "1.31.1".to_owned(),
         provider_library: "cd".repeat(32),
-        tensorrt: Some("10.9.0.34".to_owned()),
+        tensorrt: "10.9.0.34".to_owned(),
         driver: "580.65.06".to_owned(),
         gpu: Gpu { name: "NVIDIA Test".to_owned(), compute_capability: "9.0".to_owned() },
     }
@@ -47,6 +47,7 @@ fn built(root: &Path, key: &EngineKey) -> PathBuf {
     let mut lease = lease(root, key).unwrap();
     assert_eq!(open_model(&mut lease, "engine"), (true, Vec::new()));
     let info = lease.info();
+    assert!(!info.reused && info.gpu == key.gpu && info.driver == key.driver);
     assert!(info.folder.join(MANIFEST).is_file());
     info.folder
 }
@@ -57,6 +58,7 @@ fn builds_again(root: &Path, key: &EngineKey) -> bool {
     let reused = leased.is_reused();
     let (built, warnings) = open_model(&mut leased, "engine");
     assert_eq!((built, warnings), (!reused, Vec::new()));
+    assert_eq!(leased.info().reused, reused);
     drop(leased);
     let names = |entry: io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let left: Vec<String> =
@@ -120,7 +122,7 @@ fn engines_for_something_else_are_not_used() {
         EngineKey { driver: "575.51".to_owned(), ..key() },
         EngineKey { model_sha256: "ee".repeat(32), ..key() },
         EngineKey { fp16: false, ..key() },
-        EngineKey { tensorrt: None, ..key() },
+        EngineKey { tensorrt: "10.10.0.1".to_owned(), ..key() },
         EngineKey { input_shape: vec![4, 3, 416, 416], ..key() },
         EngineKey { runtime: "1.30.0".to_owned(), ..key() },
         EngineKey { provider: Provider::NvTensorRtRtx, ..key() },

@@ -1,6 +1,6 @@
 //! Which engine cache a session uses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::open::ModelFile;
 use super::options::SessionOptions;
@@ -35,9 +35,7 @@ pub(super) fn lease(
     let library = provider_library(runtime, provider, options)?;
     let plugin = (provider == Provider::NvTensorRtRtx).then_some(library.as_path());
     libraries::require(provider, &runtime.library.path, plugin)?;
-    let facts = MachineFacts::read(options.device_id);
-    let key = engine_cache::provider_library(&library)
-        .and_then(|library| key(runtime, model, provider, options, library, facts));
+    let key = key(runtime, model, provider, options, &library);
     let leased = key.and_then(|key| {
         EngineCache::new(root).lease(key, &mut || progress(LoadPhase::WaitingForEngine { provider }))
     });
@@ -63,9 +61,9 @@ fn key(
     model: &ModelFile<'_>,
     provider: Provider,
     options: &SessionOptions,
-    provider_library: String,
-    facts: MachineFacts,
+    library: &Path,
 ) -> Result<EngineKey, String> {
+    let facts = MachineFacts::read(options.device_id);
     let unknown = |what: &str| {
         format!(
             "the engine cache is not used: NVIDIA's management library (libnvidia-ml.so.1, part of the driver) does not \
@@ -78,9 +76,21 @@ fn key(
         fp16: options.fp16,
         input_shape: model.input_shape.to_vec(),
         runtime: runtime.library.version.clone(),
-        provider_library,
-        tensorrt: engine_cache::tensorrt_version(provider),
+        provider_library: engine_cache::provider_library(library)?,
+        tensorrt: tensorrt_version(library)?,
         driver: facts.driver.ok_or_else(|| unknown("the driver's version"))?,
         gpu: facts.gpu.ok_or_else(|| unknown("the GPU's name"))?,
+    })
+}
+
+/// The version of the TensorRT that the provider's library has loaded.
+fn tensorrt_version(library: &Path) -> Result<String, String> {
+    let needed = libraries::needed(library)?;
+    let is_tensorrt =
+        |name: &&String| name.starts_with("libnvinfer.so") || name.starts_with("libtensorrt_rtx.so");
+    needed.iter().find(is_tensorrt).and_then(|name| engine_cache::tensorrt_version(name)).ok_or_else(|| {
+        "the engine cache is not used: TensorRT does not tell its version, so there is no knowing which engines fit; the \
+         engine is built at every start"
+            .to_owned()
     })
 }

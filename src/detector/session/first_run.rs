@@ -16,6 +16,7 @@ pub(crate) struct FirstRun {
     probe: Option<Result<PlacementProbe, String>>,
     engines: SessionEngines,
     min_share: f64,
+    fp16: bool,
     fallback: Fallback,
 }
 
@@ -32,6 +33,14 @@ pub(crate) struct Settled {
     pub(crate) warnings: Vec<String>,
 }
 
+/// A session that is not to be used.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) failure: ProviderFailure,
+    /// To be dropped after the session.
+    pub(crate) lease: Option<Box<Lease>>,
+}
+
 impl FirstRun {
     pub(super) fn new(
         provider: Provider,
@@ -39,17 +48,29 @@ impl FirstRun {
         engines: SessionEngines,
         options: &SessionOptions,
     ) -> Self {
-        let min_share = options.min_share.get();
-        Self { provider, probe, engines, min_share, fallback: options.providers.fallback }
+        Self {
+            provider,
+            probe,
+            engines,
+            min_share: options.min_share.get(),
+            fp16: options.fp16,
+            fallback: options.providers.fallback,
+        }
     }
 
     /// To be called when the session has run once: looks at what ran where, and keeps the engine that was built.
     ///
     /// # Errors
     /// Too little runs on the provider.
-    pub(crate) fn finish(self, session: &mut Session) -> Result<Settled, ProviderFailure> {
+    pub(crate) fn finish(self, session: &mut Session) -> Result<Settled, Refused> {
         let mut settled = Settled::default();
         settled.warnings.extend(self.engines.warning);
+        if self.fp16 && self.provider != Provider::TensorRt {
+            settled.warnings.push(format!(
+                "`fp16` is for `tensorrt` only: `{}` computes as the model says",
+                self.provider
+            ));
+        }
         settled.lease = self.engines.cache;
         // also where the provider is refused: its engine is good
         if let Some(lease) = &mut settled.lease {
@@ -66,7 +87,10 @@ impl FirstRun {
                 settled.warnings.extend(warning);
                 Ok(settled)
             }
-            Err(message) => Err(ProviderFailure { provider: self.provider, message }),
+            Err(message) => Err(Refused {
+                failure: ProviderFailure { provider: self.provider, message },
+                lease: settled.lease.map(Box::new),
+            }),
         }
     }
 }

@@ -8,7 +8,7 @@ use elf::abi::{DT_NEEDED, SHT_DYNAMIC};
 use elf::endian::AnyEndian;
 
 /// The libraries that the dynamic section of an ELF file names (`DT_NEEDED`; System V ABI, "Dynamic Section"), in order.
-pub(super) fn needed(path: &Path) -> Result<Vec<String>, String> {
+pub(in crate::detector::session) fn needed(path: &Path) -> Result<Vec<String>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut stream =
         ElfStream::<AnyEndian, _>::open_stream(file).map_err(|error| format!("no ELF library: {error}"))?;

@@ -4,6 +4,8 @@
 mod elf;
 mod packages;
 
+pub(super) use elf::needed;
+
 use std::path::{Path, PathBuf};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY};
