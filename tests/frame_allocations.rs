@@ -5,7 +5,7 @@
 
 #[path = "common/counting.rs"]
 mod counting;
-#[expect(dead_code, reason = "made for the tests inside, which use more of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "part of the tests inside, which use more of it")]
 #[path = "../src/detector/test_onnx.rs"]
 mod test_onnx;
 

@@ -148,7 +148,7 @@ fn frames_that_fail_in_the_detector_are_told_one_by_one() {
     let mut told = Vec::new();
     let mut out = [(); 2].map(|()| Processed::default());
     pipeline.process_batch(&jobs, &bad, &mut out, |index, seen| {
-        told.push((index, seen.err().unwrap().to_string()))
+        told.push((index, seen.err().unwrap().to_string()));
     });
     assert!(told.iter().all(|(_, text)| text.contains("`low_score`")), "{told:?}");
     assert_eq!(told.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1]);
