@@ -77,6 +77,19 @@ struct GpuArgs {
     /// Replay the model as a CUDA graph where the provider can.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     cuda_graph: bool,
+    /// Threads that copy an image to memory from where the GPU takes it; 0 chooses by the machine's cores.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=64))]
+    upload_threads: u8,
+    /// A further option of a provider, passed on to ONNX Runtime, such as `cuda.prefer_nhwc=1`; may be given several times.
+    #[arg(long = "provider-option", value_name = "PROVIDER.KEY=VALUE", value_parser = key_and_value)]
+    provider_options: Vec<(String, String)>,
+}
+
+/// `key=value`.
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) =
+        text.split_once('=').ok_or_else(|| format!("expected PROVIDER.KEY=VALUE, found `{text}`"))?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 impl GpuArgs {
@@ -88,6 +101,8 @@ impl GpuArgs {
             min_share: self.min_share,
             gpu_path: self.gpu_path,
             cuda_graph: self.cuda_graph,
+            upload_threads: usize::from(self.upload_threads),
+            provider_options: self.provider_options.iter().cloned().collect(),
             ..SessionOptions::default()
         }
     }

@@ -11,7 +11,9 @@ use super::engine::{Engine, HostEngine};
 use super::error::ProviderFailure;
 use super::library::Runtime;
 use super::manifest::ModelManifest;
-use super::session::{self, ComputeStream, GpuPath, HostSession, ModelFile, Opened, Refused, SessionOptions, Settled};
+use super::session::{
+    self, ComputeStream, GpuPath, HostSession, ModelFile, Opened, Refused, SessionOptions, Settled,
+};
 use super::{DetectorError, Fallback, LoadPhase, Provider};
 
 /// A model that has run once.
@@ -167,8 +169,8 @@ fn on_device(
     let memory = device_memory
         .ok_or_else(|| Refusal::GpuPath(format!("`{provider}` does not say where its memory is")))?;
     let of = |reason: String| Refusal::GpuPath(reason);
-    let mut device = DeviceEngine::new(session, Arc::clone(gpu), memory, &manifest.input, options.max_batch)
-        .map_err(of)?;
+    let mut device =
+        DeviceEngine::new(session, Arc::clone(gpu), memory, &manifest.input, options).map_err(of)?;
     let settled = match first_run.finish(device.session_mut()) {
         Ok(settled) => settled,
         Err(refused) => return Err(refused_after(device, refused)),

@@ -10,6 +10,7 @@ mod memory;
 #[cfg(test)]
 mod on_host;
 mod stream;
+mod upload;
 
 pub(crate) use error::GpuError;
 pub(crate) use kernels::{Block, MAX_BLOCKS, PickParameters, PrepareParameters, ResizeKind, Strided, Tap};
@@ -17,3 +18,4 @@ pub(crate) use memory::{DeviceBuffer, PinnedBuffer};
 #[cfg(test)]
 pub(crate) use on_host::HostKernels;
 pub(crate) use stream::{Gpu, Timer};
+pub(crate) use upload::Uploader;

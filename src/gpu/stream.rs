@@ -67,23 +67,12 @@ impl Gpu {
         PinnedBuffer::new(&self.context, bytes)
     }
 
-    /// Queues a copy of `length` bytes from `offset` on to the same place on the GPU. `source` must be left alone until
-    /// the copy is through.
-    pub(crate) fn upload(
-        &self,
-        source: &PinnedBuffer,
-        target: &DeviceBuffer,
-        offset: usize,
-        length: usize,
-    ) -> Result<(), GpuError> {
-        let (Some(bytes), Some(address)) =
-            (source.bytes().get(offset..offset.saturating_add(length)), target.at(offset, length))
-        else {
-            return Err(outside("uploading"));
-        };
-        // SAFETY: both ranges were checked; locked memory stays where it is until the buffer is dropped, and buffers are
-        // dropped only after the stream is through (`wait`).
-        unsafe { result::memcpy_htod_async(address, bytes, self.stream.cu_stream()) }.during("uploading")
+    /// Queues a copy of locked bytes to the GPU's `address`. They, and the buffer there, must be left alone until the queue is
+    /// through.
+    pub(super) fn send(&self, locked: &[u8], address: u64) -> Result<(), GpuError> {
+        // SAFETY: `Uploader` gives parts of locked memory, which stays where it is until its buffer is dropped, and of a
+        // buffer on the GPU that is as large; both are dropped only after `wait`.
+        unsafe { result::memcpy_htod_async(address, locked, self.stream.cu_stream()) }.during("uploading")
     }
 
     /// Copies `bytes` to the GPU and waits for it; for tables that change rarely.
@@ -206,6 +195,6 @@ impl Drop for Timer {
     }
 }
 
-fn outside(what: &'static str) -> GpuError {
+pub(super) fn outside(what: &'static str) -> GpuError {
     GpuError::Driver { what, reason: "the range does not lie in its buffer".to_owned() }
 }

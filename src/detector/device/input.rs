@@ -3,13 +3,10 @@
 use crate::detector::fit::Fit;
 use crate::detector::manifest::{Colour, InputSpec, Layout};
 use crate::detector::normalise::Normalisation;
-use crate::gpu::{DeviceBuffer, Gpu, GpuError, PinnedBuffer, PrepareParameters, ResizeKind, Tap};
+use crate::gpu::{DeviceBuffer, Gpu, GpuError, PinnedBuffer, PrepareParameters, ResizeKind, Tap, Uploader};
 use crate::image::{ChannelOrder, PixelView};
 
 use super::resize::ResizeTables;
-
-/// Bytes that are copied to the GPU while the next ones are copied to locked memory.
-const CHUNK: usize = 512 * 1024;
 
 /// The tensor of all slots, and what is needed to fill them.
 pub(super) struct DeviceInput {
@@ -18,6 +15,7 @@ pub(super) struct DeviceInput {
     half_precision: bool,
     tensor: DeviceBuffer,
     slots: Vec<Slot>,
+    uploader: Uploader,
 }
 
 /// One image's way to the GPU. Buffers grow with the largest image.
@@ -44,6 +42,7 @@ impl DeviceInput {
         spec: &InputSpec,
         batch: usize,
         half_precision: bool,
+        uploader: Uploader,
     ) -> Result<Self, GpuError> {
         let slot = |_| Ok(Slot { locked: gpu.pinned_buffer(1)?, image: gpu.device_buffer(1)?, tables: None });
         let bytes = batch * 3 * spec.width as usize * spec.height as usize * element_bytes(half_precision);
@@ -53,6 +52,7 @@ impl DeviceInput {
             half_precision,
             tensor: gpu.device_buffer(bytes)?,
             slots: (0..batch).map(slot).collect::<Result<_, GpuError>>()?,
+            uploader,
         })
     }
 
@@ -75,14 +75,7 @@ impl DeviceInput {
             gpu.wait()?;
             slot.tables = Some((fit, Tables::new(gpu, &fit, &self.spec)?));
         }
-        let mut offset = 0;
-        for chunk in data.chunks(CHUNK) {
-            if let Some(place) = slot.locked.bytes_mut().get_mut(offset..offset + chunk.len()) {
-                place.copy_from_slice(chunk);
-            }
-            gpu.upload(&slot.locked, &slot.image, offset, chunk.len())?;
-            offset += chunk.len();
-        }
+        self.uploader.upload(gpu, data, &mut slot.locked, &slot.image)?;
         Ok(fit)
     }
 

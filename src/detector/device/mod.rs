@@ -17,13 +17,13 @@ use std::time::Instant;
 use ort::memory::MemoryInfo;
 use ort::session::Session;
 
-use crate::gpu::{Gpu, GpuError, Timer};
+use crate::gpu::{Gpu, GpuError, Timer, Uploader};
 use crate::image::PixelView;
 
 use super::decode::{Candidates, Decoder, OutputInfo};
 use super::fit::Fit;
 use super::manifest::InputSpec;
-use super::session::MAX_BATCH;
+use super::session::{MAX_BATCH, SessionOptions};
 use super::{DetectorError, StageTimes, Thresholds};
 
 use binding::BoundSession;
@@ -49,21 +49,22 @@ pub(super) struct DeviceEngine {
 }
 
 impl DeviceEngine {
-    /// Takes over a session that runs on `gpu`'s stream, for 1 to `batch` images at once (for one where the model takes no
+    /// Takes over a session that runs on `gpu`'s stream, for 1 to `max_batch` images at once (for one where the model takes no
     /// more), and runs it once. `memory` is the GPU's, as the session's provider knows it.
     pub(super) fn new(
         session: Session,
         gpu: Arc<Gpu>,
         memory: MemoryInfo<'static>,
         spec: &InputSpec,
-        batch: usize,
+        options: &SessionOptions,
     ) -> Result<Self, String> {
         let text = |error: GpuError| error.to_string();
         gpu.bind().map_err(text)?;
         let mut session = BoundSession::new(session, memory, spec);
-        let batch = if session.batch_is_free() { batch.clamp(1, MAX_BATCH) } else { 1 };
+        let batch = if session.batch_is_free() { options.max_batch.clamp(1, MAX_BATCH) } else { 1 };
         let half = session.input_is_half()?;
-        let input = DeviceInput::new(&gpu, spec, batch, half).map_err(text)?;
+        let input = DeviceInput::new(&gpu, spec, batch, half, Uploader::new(options.upload_threads)?)
+            .map_err(text)?;
         let shapes = session.probe(input.address())?;
         let outputs = DeviceOutputs::new(&gpu, &shapes, batch).map_err(text)?;
         let timer = gpu.timer(MARKS).map_err(text)?;

@@ -9,8 +9,8 @@ use super::outputs::DeviceOutputs;
 
 /// Rows that there is room for on the GPU, per image.
 const CAPACITY: usize = 4096;
-/// Rows that come back with the counters; more cost a second copy.
-const FIRST: usize = 96;
+/// Rows that come back with the counters at least; more than expected cost a second copy.
+const LEAST: usize = 64;
 /// Bytes of the counters before the records; the records are aligned to 16 bytes.
 const HEADER: usize = 16;
 
@@ -22,6 +22,10 @@ pub(super) struct Picker {
     /// One after the other for every slot: counters, then records.
     device: DeviceBuffer,
     locked: PinnedBuffer,
+    /// Rows that come back with the counters: somewhat more than the last images had.
+    expected: usize,
+    /// The most rows of an image since then.
+    most: usize,
     /// Places of the records in the order of their rows.
     order: Vec<(u32, usize)>,
 }
@@ -46,6 +50,8 @@ impl Picker {
             device: gpu.device_buffer(bytes)?,
             locked: gpu.pinned_buffer(bytes)?,
             order: Vec::with_capacity(CAPACITY),
+            expected: LEAST,
+            most: CAPACITY / 8,
             blocks,
             score_columns,
             box_columns,
@@ -57,7 +63,7 @@ impl Picker {
         self.device.at(slot * self.slot_bytes(), HEADER).unwrap_or(0)
     }
 
-    /// Queues the picking from one slot's outputs, and the copy of the first rows to the host.
+    /// Queues the picking from one slot's outputs, and the copy of the first rows to the host. Slots go in order.
     pub(super) fn pick(
         &mut self,
         gpu: &Gpu,
@@ -66,6 +72,10 @@ impl Picker {
         decoder: &Decoder,
         thresholds: &Thresholds,
     ) -> Result<(), GpuError> {
+        if slot == 0 {
+            self.expected = (self.most + self.most / 4 + 16).clamp(LEAST, CAPACITY);
+            self.most = 0;
+        }
         let mut blocks = [Block::default(); MAX_BLOCKS];
         for (block, of) in blocks.iter_mut().zip(&self.blocks) {
             let strided = |part: crate::detector::decode::Part| Strided {
@@ -94,7 +104,7 @@ impl Picker {
             score_columns: self.score_columns as i32,
             threshold: decoder.raw_threshold(thresholds.low_score),
         })?;
-        let length = HEADER + FIRST * self.record_length() * 4;
+        let length = HEADER + self.expected * self.record_length() * 4;
         gpu.download(header, &mut self.locked, start, length)
     }
 
@@ -115,8 +125,9 @@ impl Picker {
             gpu.wait()?;
             return Ok(outputs.read(|views: &[TensorView<'_>]| decoder.decode(views, candidates)));
         }
-        if rows > FIRST {
-            let (skip, rest) = (HEADER + FIRST * length * 4, (rows - FIRST) * length * 4);
+        self.most = self.most.max(rows);
+        if rows > self.expected {
+            let (skip, rest) = (HEADER + self.expected * length * 4, (rows - self.expected) * length * 4);
             gpu.download(self.header(slot) + skip as u64, &mut self.locked, start + skip, rest)?;
             gpu.wait()?;
         }

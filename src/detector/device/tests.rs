@@ -286,7 +286,7 @@ fn the_gpu_prepares_what_the_cpu_prepares() {
             let spec = InputSpec { interpolation, ..spec(640, 640) };
             let (data, step) = picture(ChannelOrder::Bgr, width, height, 3, 11);
             let image = PixelView::new(ChannelOrder::Bgr, width, height, step, &data).unwrap();
-            let mut input = DeviceInput::new(&gpu, &spec, 1, false).unwrap();
+            let mut input = DeviceInput::new(&gpu, &spec, 1, false, Uploader::new(3).unwrap()).unwrap();
             input.upload(&gpu, 0, &image).unwrap();
             input.prepare(&gpu, 0, &image, 0).unwrap();
             let off = difference(&spec, &image, &input.read_first(&gpu).unwrap());

@@ -40,6 +40,8 @@ pub(crate) struct EngineKey {
     pub(crate) provider: Provider,
     /// Whether it may compute in half precision.
     pub(crate) fp16: bool,
+    /// Further options of the provider.
+    pub(crate) options: String,
     /// Shape of the model's input.
     pub(crate) input_shape: Vec<i64>,
     /// ONNX Runtime's version.
@@ -75,11 +77,12 @@ impl EngineKey {
             .collect()
     }
 
-    fn parts(&self) -> [(&'static str, String); 9] {
+    fn parts(&self) -> [(&'static str, String); 10] {
         [
             ("model", self.model_sha256.clone()),
             ("provider", self.provider.to_string()),
             ("fp16", self.fp16.to_string()),
+            ("options", self.options.clone()),
             ("input shape", format!("{:?}", self.input_shape)),
             ("runtime", self.runtime.clone()),
             ("provider_library", self.provider_library.clone()),

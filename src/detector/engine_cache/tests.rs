@@ -15,6 +15,7 @@ fn key() -> EngineKey {
         model_sha256: "ab".repeat(32),
         provider: Provider::TensorRt,
         fp16: true,
+        options: String::new(),
         input_shape: vec![1, 3, 416, 416],
         runtime: "1.31.1".to_owned(),
         provider_library: "cd".repeat(32),

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ort::ep::{CPU, CUDA, ExecutionProviderDispatch, TensorRT};
+use ort::ep::{
+    ArbitrarilyConfigurableExecutionProvider as _, CPU, CUDA, ExecutionProviderDispatch, TensorRT,
+};
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::SessionBuilder;
 
@@ -81,9 +83,12 @@ fn dispatch(
     Ok(match provider {
         Provider::Cpu => CPU::default().with_arena_allocator(options.cpu_arena).build(),
         Provider::Cuda => {
-            let cuda = CUDA::default()
+            let mut cuda = CUDA::default()
                 .with_device_id(options.device_id)
                 .with_cuda_graph(options.cuda_graph && stream.is_some());
+            for (key, value) in options.options_of(provider) {
+                cuda = cuda.with_arbitrary_config(key, value);
+            }
             match stream {
                 // SAFETY: `ComputeStream` outlives the session, as it says.
                 Some(stream) => unsafe { cuda.with_compute_stream(address(stream)) }.build(),
@@ -100,6 +105,9 @@ fn dispatch(
                 Some(stream) => unsafe { trt.with_compute_stream(address(stream)) },
                 None => trt,
             };
+            for (key, value) in options.options_of(provider) {
+                trt = trt.with_arbitrary_config(key, value);
+            }
             if let Some(folders) = folders {
                 trt = trt.with_engine_cache(true).with_engine_cache_path(path_text(&folders.engines)?);
                 if let Some(timing) = &folders.timing {
@@ -130,6 +138,9 @@ fn rtx_settings(
         if options.cuda_graph {
             set("enable_cuda_graph", "1".to_owned());
         }
+    }
+    for (key, value) in options.options_of(Provider::NvTensorRtRtx) {
+        set(key, value.to_owned());
     }
     if let Some(folders) = folders {
         set("nv_runtime_cache_path", path_text(&folders.engines)?.to_owned());

@@ -52,7 +52,7 @@ pub(crate) fn open(
     stream: Option<ComputeStream>,
     progress: &mut dyn FnMut(LoadPhase),
 ) -> Result<Opened, DetectorError> {
-    if let Some(problem) = options.providers.problem() {
+    if let Some(problem) = options.providers.problem().or_else(|| options.problem()) {
         return Err(DetectorError::ProviderPolicy { problem });
     }
     let attempts = match options.providers.fallback {

@@ -1,10 +1,11 @@
 //! How a model is run.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detector::ProviderPolicy;
+use crate::detector::{Provider, ProviderPolicy};
 
 /// Where a frame is turned into the input tensor, and candidates are picked from the outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -133,6 +134,11 @@ pub struct SessionOptions {
     /// Whether a model on a GPU is captured once as a CUDA graph and replayed, which saves launching its kernels one by
     /// one. Where the provider cannot do that, the model's warnings say so.
     pub cuda_graph: bool,
+    /// Threads that copy an image to locked memory, from where the GPU takes it; 0 chooses 1 to 4 by the machine's cores.
+    pub upload_threads: usize,
+    /// Further options of providers, passed on as they are: `cuda.prefer_nhwc = "1"`. What they mean is in ONNX Runtime's
+    /// documentation of each provider; one that it does not know keeps the provider from coming up.
+    pub provider_options: BTreeMap<String, String>,
     /// Folder for the engines that TensorRT builds, which takes minutes; `None` builds at every start. What is kept there
     /// is checked before it is used.
     pub engine_cache: Option<PathBuf>,
@@ -153,6 +159,28 @@ pub struct SessionOptions {
     pub warm_up_runs: usize,
 }
 
+impl SessionOptions {
+    /// The further options of `provider`, by their own names.
+    pub(crate) fn options_of(&self, provider: Provider) -> impl Iterator<Item = (&str, &str)> {
+        self.provider_options.iter().filter_map(move |(key, value)| {
+            let (of, name) = key.split_once('.')?;
+            (of == provider.name()).then_some((name, value.as_str()))
+        })
+    }
+
+    /// What is wrong with the further options, if anything.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let known = |key: &String| {
+            let (of, name) = key.split_once('.').unwrap_or((key, ""));
+            !name.is_empty() && Provider::ALL.iter().any(|provider| provider.name() == of)
+        };
+        let wrong = self.provider_options.keys().find(|key| !known(key))?;
+        Some(format!(
+            "provider option `{wrong}`: expected the provider's name, a dot and the option's, such as `cuda.prefer_nhwc`"
+        ))
+    }
+}
+
 impl Default for SessionOptions {
     fn default() -> Self {
         Self {
@@ -164,6 +192,8 @@ impl Default for SessionOptions {
             device_id: 0,
             gpu_path: GpuPath::Auto,
             cuda_graph: true,
+            upload_threads: 0,
+            provider_options: BTreeMap::new(),
             engine_cache: None,
             fp16: false,
             min_share: MinShare::default(),
