@@ -77,6 +77,9 @@ struct GpuArgs {
     /// Replay the model as a CUDA graph where the provider can.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     cuda_graph: bool,
+    /// Let cuda compute convolutions on channels-last tensors with fused biases.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    channels_last: bool,
     /// Threads that copy an image to memory from where the GPU takes it; 0 chooses by the machine's cores.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=64))]
     upload_threads: u8,
@@ -101,6 +104,7 @@ impl GpuArgs {
             min_share: self.min_share,
             gpu_path: self.gpu_path,
             cuda_graph: self.cuda_graph,
+            channels_last: self.channels_last,
             upload_threads: usize::from(self.upload_threads),
             provider_options: self.provider_options.iter().cloned().collect(),
             ..SessionOptions::default()

@@ -100,6 +100,15 @@ pub(super) fn bring_up(
                 (up.failures, up.notes) = (failures, notes);
                 return Ok(up);
             }
+            Err(Refusal::Model(error)) if options.channels_last && provider == Provider::Cuda => {
+                // what is wrong with the model itself is wrong without it, too
+                notes.push(not_channels_last(&error));
+                options.channels_last = false;
+            }
+            Err(Refusal::GpuPath(reason)) if options.channels_last && provider == Provider::Cuda => {
+                notes.push(not_channels_last(&reason));
+                options.channels_last = false;
+            }
             Err(Refusal::Model(error)) => return Err(error),
             Err(Refusal::GpuPath(reason)) if options.cuda_graph => {
                 notes.push(no_graph(&reason));
@@ -218,6 +227,10 @@ fn blames_the_graph(failure: &ProviderFailure) -> bool {
 
 fn no_graph(reason: &impl std::fmt::Display) -> String {
     format!("the model is not replayed as a CUDA graph: {reason}")
+}
+
+fn not_channels_last(reason: &impl std::fmt::Display) -> String {
+    format!("convolutions are not computed on channels-last tensors (`channels_last`): {reason}")
 }
 
 fn on_the_cpu(reason: &str) -> String {

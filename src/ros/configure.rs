@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::detector::{
-    Detector, DetectorError, LoadPhase, ModelInfo, ModelManifest, SessionOptions, Thresholds,
-};
+use crate::detector::{Detector, DetectorError, LoadPhase, ModelInfo, ModelManifest, Thresholds};
 use crate::health::{Profile, ProfileError, Rules, RulesError};
 use crate::image::DecodeLimits;
 use crate::pipeline::Pipeline;
@@ -87,19 +85,7 @@ fn load(config: NodeConfig, progress: &Mutex<(String, Instant)>) -> Result<Loade
         Some(path) => Rules::load(&locate(path), names)?,
         None => Rules::built_in(names),
     };
-    let options = SessionOptions {
-        providers: config.providers.clone(),
-        intra_op_threads: config.intra_op_threads,
-        // There is one frame of a camera at a time.
-        max_batch: config.batch_max.min(config.cameras.len()).max(1),
-        device_id: config.device_id,
-        engine_cache: config.engine_cache.clone(),
-        fp16: config.fp16,
-        min_share: config.min_share,
-        cuda_graph: config.cuda_graph,
-        ..SessionOptions::default()
-    };
-    let detector = Detector::load(&manifest, &options, &mut |phase: LoadPhase| {
+    let detector = Detector::load(&manifest, &config.session, &mut |phase: LoadPhase| {
         let mut progress = lock(progress);
         let name = phase.name();
         // The log tells each phase once; diagnostics follow every step.

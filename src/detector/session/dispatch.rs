@@ -85,7 +85,9 @@ fn dispatch(
         Provider::Cuda => {
             let mut cuda = CUDA::default()
                 .with_device_id(options.device_id)
-                .with_cuda_graph(options.cuda_graph && stream.is_some());
+                .with_cuda_graph(options.cuda_graph && stream.is_some())
+                .with_prefer_nhwc(options.channels_last)
+                .with_fuse_conv_bias(options.channels_last);
             for (key, value) in options.options_of(provider) {
                 cuda = cuda.with_arbitrary_config(key, value);
             }

@@ -134,6 +134,10 @@ pub struct SessionOptions {
     /// Whether a model on a GPU is captured once as a CUDA graph and replayed, which saves launching its kernels one by
     /// one. Where the provider cannot do that, the model's warnings say so.
     pub cuda_graph: bool,
+    /// Whether `cuda` computes convolutions on channels-last tensors, with their biases in the same kernel. That is how tensor
+    /// cores want them: a YOLOv8n in float16 takes 0.7 of the time on an H200. Where a model does not run that way it is
+    /// turned off, and the model's warnings say so.
+    pub channels_last: bool,
     /// Threads that copy an image to locked memory, from where the GPU takes it; 0 chooses 1 to 4 by the machine's cores.
     pub upload_threads: usize,
     /// Further options of providers, passed on as they are: `cuda.prefer_nhwc = "1"`. What they mean is in ONNX Runtime's
@@ -192,6 +196,7 @@ impl Default for SessionOptions {
             device_id: 0,
             gpu_path: GpuPath::Auto,
             cuda_graph: true,
+            channels_last: true,
             upload_threads: 0,
             provider_options: BTreeMap::new(),
             engine_cache: None,

@@ -117,7 +117,7 @@ pub(super) fn device(
 fn position(count: usize, numbers: Option<&[i32]>, wanted: i32) -> Result<usize, String> {
     if count == 0 {
         return Err(
-            "it finds no GPU: it takes RTX GPUs of the Ampere generation or later, with a driver for CUDA 13"
+            "it finds no GPU that it takes: it takes RTX GPUs of compute capability 8.6, 8.9, 12.0 or later (no A100, H100 or H200), with a driver for CUDA 13"
                 .to_owned(),
         );
     }

@@ -1,9 +1,10 @@
 //! The parameters as typed configuration: what the rest of the node works with.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::detector::{Fallback, MinShare, Provider, ProviderPolicy};
+use crate::detector::{Fallback, MinShare, Provider, ProviderPolicy, SessionOptions};
 use crate::ros::qos::{DurabilityRequest, ReliabilityRequest};
 
 use super::ParameterStore;
@@ -31,16 +32,8 @@ pub(crate) struct CameraConfig {
 pub(crate) struct NodeConfig {
     pub(crate) model: PathBuf,
     pub(crate) cameras: Vec<CameraConfig>,
-    pub(crate) providers: ProviderPolicy,
-    pub(crate) intra_op_threads: usize,
-    /// Most frames in one run of the model.
-    pub(crate) batch_max: usize,
-    /// The GPU's number.
-    pub(crate) device_id: i32,
-    pub(crate) engine_cache: Option<PathBuf>,
-    pub(crate) fp16: bool,
-    pub(crate) min_share: MinShare,
-    pub(crate) cuda_graph: bool,
+    /// How the model is run.
+    pub(crate) session: SessionOptions,
     pub(crate) health_window_s: u32,
     pub(crate) health_min_support: u32,
     /// What health compares with, if anything.
@@ -93,19 +86,12 @@ impl NodeConfig {
                 ));
             }
         }
-        let providers = providers(store).map_err(|problem| problems.push(problem));
-        match providers {
-            Ok(providers) if problems.is_empty() => Ok(Self {
+        let session = session(store, cameras.len()).map_err(|problem| problems.push(problem));
+        match session {
+            Ok(session) if problems.is_empty() => Ok(Self {
                 model: PathBuf::from(store.text("model")),
                 cameras,
-                providers,
-                intra_op_threads: count(store, "intra_op_threads") as usize,
-                batch_max: count(store, "batch_max") as usize,
-                device_id: count(store, "device_id") as i32,
-                engine_cache: path(store, "engine_cache"),
-                fp16: store.bool("fp16"),
-                min_share: min_share(store),
-                cuda_graph: store.bool("cuda_graph"),
+                session,
                 health_window_s: count(store, "health.window_s"),
                 health_min_support: count(store, "health.min_support"),
                 health_profile: path(store, "health.profile"),
@@ -167,6 +153,40 @@ fn count(store: &ParameterStore, name: &str) -> u32 {
 }
 
 /// The parameter's declared range is a share's.
+/// How the model is run, for so many cameras.
+fn session(store: &ParameterStore, cameras: usize) -> Result<SessionOptions, String> {
+    let options = SessionOptions {
+        providers: providers(store)?,
+        intra_op_threads: count(store, "intra_op_threads") as usize,
+        // there is one frame of a camera at a time
+        max_batch: (count(store, "batch_max") as usize).min(cameras).max(1),
+        device_id: count(store, "device_id") as i32,
+        engine_cache: path(store, "engine_cache"),
+        fp16: store.bool("fp16"),
+        min_share: min_share(store),
+        cuda_graph: store.bool("cuda_graph"),
+        gpu_path: store.text("gpu_path").parse().map_err(|error| format!("parameter 'gpu_path': {error}"))?,
+        channels_last: store.bool("channels_last"),
+        upload_threads: count(store, "upload_threads") as usize,
+        provider_options: provider_options(store.list("provider_options"))?,
+        ..SessionOptions::default()
+    };
+    match options.problem() {
+        Some(problem) => Err(format!("parameter 'provider_options': {problem}")),
+        None => Ok(options),
+    }
+}
+
+fn provider_options(list: &[String]) -> Result<BTreeMap<String, String>, String> {
+    let pair = |text: &String| {
+        let (key, value) = text.split_once('=').ok_or_else(|| {
+            format!("parameter 'provider_options': expected provider.key=value, found '{text}'")
+        })?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    list.iter().map(pair).collect()
+}
+
 fn min_share(store: &ParameterStore) -> MinShare {
     store.double("min_share").and_then(|share| MinShare::try_from(share).ok()).unwrap_or_default()
 }
@@ -255,11 +275,25 @@ mod tests {
         .unwrap();
         assert_eq!(config.cameras[0].topic, "/image");
         assert_eq!(config.cameras[0].transport, Transport::Compressed);
-        assert_eq!(config.providers.order, [Provider::Cpu]);
-        assert_eq!(config.batch_max, 1);
-        let gpu =
-            (config.device_id, config.engine_cache, config.fp16, config.min_share.get(), config.cuda_graph);
-        assert_eq!(gpu, (0, None, false, 0.9, true));
+        let expected = SessionOptions {
+            providers: ProviderPolicy::require(Provider::Cpu),
+            intra_op_threads: 0,
+            ..SessionOptions::default()
+        };
+        assert_eq!(config.session, expected);
+    }
+
+    #[test]
+    fn provider_options_are_read_and_checked() {
+        let of = |option: &str| {
+            session(&store(&[("provider_options", list(&[option]))]), 1)
+                .map(|session| session.provider_options)
+        };
+        assert_eq!(of("cuda.prefer_nhwc=1").unwrap()["cuda.prefer_nhwc"], "1");
+        for wrong in ["cuda.prefer_nhwc", "prefer_nhwc=1", "gpu.x=1", "cuda.=1"] {
+            let error = of(wrong).unwrap_err();
+            assert!(error.contains("'provider_options'") && error.contains("expected"), "{error}");
+        }
     }
 
     #[test]
