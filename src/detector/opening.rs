@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::gpu::Gpu;
+use crate::gpu::{self, Gpu};
 
 use super::decode::{DecodeContext, Decoder};
 use super::device::DeviceEngine;
@@ -59,7 +59,7 @@ pub(super) fn bring_up(
     let required = |reason| DetectorError::GpuPath { path: file.path.to_owned(), reason };
     let mut options = options.clone();
     let (mut failures, mut notes) = (Vec::new(), Vec::new());
-    let mut gpu = match gpu_for(&options) {
+    let mut on_gpu = match gpu_for(&options) {
         Err(reason) if options.gpu_path == GpuPath::Require => return Err(required(reason)),
         Err(reason) => {
             notes.push(on_the_cpu(&reason));
@@ -67,8 +67,9 @@ pub(super) fn bring_up(
         }
         Ok(gpu) => gpu,
     };
+    let _alone = on_gpu.is_some().then(gpu::alone);
     loop {
-        let stream = gpu.as_ref().map(|gpu| ComputeStream(gpu.stream_address()));
+        let stream = on_gpu.as_ref().map(|gpu| ComputeStream(gpu.stream_address()));
         let mut opened = match session::open(runtime, file, &options, stream, progress) {
             Err(DetectorError::Providers { failures: others, .. })
                 if stream.is_some() && options.cuda_graph && others.iter().any(blames_the_graph) =>
@@ -86,7 +87,7 @@ pub(super) fn bring_up(
         progress(LoadPhase::CheckingOutputs);
         let (provider, mut others) = (opened.provider, std::mem::take(&mut opened.failures));
         others.retain(|failure| !failures.contains(failure));
-        let up = match &gpu {
+        let up = match &on_gpu {
             Some(gpu) if provider.is_gpu() => on_device(opened, gpu, manifest, file, &options),
             _ => on_host(opened, manifest, file, &options),
         };
@@ -119,7 +120,7 @@ pub(super) fn bring_up(
             }
             Err(Refusal::GpuPath(reason)) => {
                 notes = vec![on_the_cpu(&reason)];
-                gpu = None;
+                on_gpu = None;
             }
             Err(Refusal::Provider(failure)) => {
                 failures.extend(others);

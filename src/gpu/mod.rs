@@ -10,6 +10,7 @@ mod memory;
 #[cfg(test)]
 mod on_host;
 mod stream;
+mod turns;
 mod upload;
 
 pub(crate) use error::GpuError;
@@ -18,4 +19,5 @@ pub(crate) use memory::{DeviceBuffer, PinnedBuffer};
 #[cfg(test)]
 pub(crate) use on_host::HostKernels;
 pub(crate) use stream::{Gpu, Timer};
+pub(crate) use turns::{alone, with_others};
 pub(crate) use upload::Uploader;

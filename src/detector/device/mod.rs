@@ -17,7 +17,7 @@ use std::time::Instant;
 use ort::memory::MemoryInfo;
 use ort::session::Session;
 
-use crate::gpu::{Gpu, GpuError, Timer, Uploader};
+use crate::gpu::{self, Gpu, GpuError, Timer, Uploader};
 use crate::image::PixelView;
 
 use super::decode::{Candidates, Decoder, OutputInfo};
@@ -120,6 +120,7 @@ impl DeviceEngine {
         found: &mut dyn FnMut(usize, Fit, &mut Candidates),
     ) -> Result<StageTimes, DeviceFailure> {
         let start = Instant::now();
+        let _turn = gpu::with_others();
         self.gpu.bind()?;
         self.fits.clear();
         self.gpu.mark(&self.timer, 0)?;

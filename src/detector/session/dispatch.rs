@@ -87,7 +87,8 @@ fn dispatch(
                 .with_device_id(options.device_id)
                 .with_cuda_graph(options.cuda_graph && stream.is_some())
                 .with_prefer_nhwc(options.channels_last)
-                .with_fuse_conv_bias(options.channels_last);
+                // with several images cuDNN's fused kernels stop at a misaligned address (seen with cuDNN 9 on an H200)
+                .with_fuse_conv_bias(options.channels_last && options.max_batch == 1);
             for (key, value) in options.options_of(provider) {
                 cuda = cuda.with_arbitrary_config(key, value);
             }
