@@ -59,6 +59,7 @@ pub(super) fn bring_up(
     let required = |reason| DetectorError::GpuPath { path: file.path.to_owned(), reason };
     let mut options = options.clone();
     let (mut failures, mut notes) = (Vec::new(), Vec::new());
+    let _alone = wants_gpu(&options).then(gpu::alone);
     let mut on_gpu = match gpu_for(&options) {
         Err(reason) if options.gpu_path == GpuPath::Require => return Err(required(reason)),
         Err(reason) => {
@@ -67,7 +68,6 @@ pub(super) fn bring_up(
         }
         Ok(gpu) => gpu,
     };
-    let _alone = on_gpu.is_some().then(gpu::alone);
     loop {
         let stream = on_gpu.as_ref().map(|gpu| ComputeStream(gpu.stream_address()));
         let mut opened = match session::open(runtime, file, &options, stream, progress) {
@@ -136,14 +136,18 @@ pub(super) fn bring_up(
     }
 }
 
-/// The GPU on which frames are to be prepared; `None` where that is not wanted.
-fn gpu_for(options: &SessionOptions) -> Result<Option<Arc<Gpu>>, String> {
-    let wanted = match options.gpu_path {
+/// Whether frames are to be prepared on a GPU.
+fn wants_gpu(options: &SessionOptions) -> bool {
+    match options.gpu_path {
         GpuPath::Off => false,
         GpuPath::Require => true,
         GpuPath::Auto => options.providers.order.first().is_some_and(|first| first.is_gpu()),
-    };
-    if !wanted {
+    }
+}
+
+/// The GPU on which frames are to be prepared; `None` where that is not wanted.
+fn gpu_for(options: &SessionOptions) -> Result<Option<Arc<Gpu>>, String> {
+    if !wants_gpu(options) {
         return Ok(None);
     }
     Gpu::open(options.device_id).map(|gpu| Some(Arc::new(gpu))).map_err(|error| error.to_string())
