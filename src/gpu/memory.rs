@@ -8,6 +8,7 @@ use cudarc::driver::{CudaContext, result, sys};
 
 use super::GpuError;
 use super::error::During;
+use super::turns::with_others;
 
 /// Bytes on the GPU. Freed with the value.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl DeviceBuffer {
 
 impl Drop for DeviceBuffer {
     fn drop(&mut self) {
+        let _turn = with_others();
         let _ = self.context.bind_to_thread();
         // SAFETY: allocated in `new`, freed only here.
         let freed = unsafe { result::free_sync(self.address) };
@@ -108,6 +110,7 @@ impl PinnedBuffer {
 
 impl Drop for PinnedBuffer {
     fn drop(&mut self) {
+        let _turn = with_others();
         let _ = self.context.bind_to_thread();
         // SAFETY: allocated in `new`, freed only here.
         let freed = unsafe { result::free_host(self.data.cast::<c_void>()) };

@@ -112,7 +112,9 @@ mod tests {
         let pace = Pace { rate_hz: 500.0, cameras: 3, is_staggered: false };
         let mut calls = vec![0; 3];
         let raw = run(pace, Duration::from_millis(200), pictures().frames(), ALONE, |batch| {
-            batch.iter().for_each(|(camera, _)| calls[*camera] += 1);
+            for (camera, _) in batch {
+                calls[*camera] += 1;
+            }
             std::thread::sleep(Duration::from_millis(1));
             Ok::<_, ()>(())
         })

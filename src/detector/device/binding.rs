@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "ONNX Runtime is given our memory on the GPU by address")]
 
 use std::ffi::CString;
+use std::mem::ManuallyDrop;
 
 use half::f16;
 use ort::AsPointer;
@@ -14,12 +15,13 @@ use crate::detector::manifest::InputSpec;
 use crate::detector::session::takes_batches;
 
 use super::outputs::OutputShape;
+use crate::gpu;
 
 /// A session, and a binding for every number of images that it is run on.
 pub(super) struct BoundSession {
-    // dropped first
     bindings: Vec<Binding>,
-    session: Session,
+    /// Dropped after the bindings.
+    session: ManuallyDrop<Session>,
     /// Of the GPU, as the session's provider knows it.
     memory: MemoryInfo<'static>,
     spec: InputSpec,
@@ -43,9 +45,18 @@ fn is_half(outlet: &Outlet) -> Result<bool, String> {
     }
 }
 
+impl Drop for BoundSession {
+    fn drop(&mut self) {
+        let _turn = gpu::with_others();
+        self.bindings.clear();
+        // SAFETY: it is dropped here alone, and not used after.
+        unsafe { ManuallyDrop::drop(&mut self.session) };
+    }
+}
+
 impl BoundSession {
     pub(super) fn new(session: Session, memory: MemoryInfo<'static>, spec: &InputSpec) -> Self {
-        Self { bindings: Vec::new(), session, memory, spec: spec.clone() }
+        Self { bindings: Vec::new(), session: ManuallyDrop::new(session), memory, spec: spec.clone() }
     }
 
     /// Whether the input is float16, else float32.

@@ -144,13 +144,12 @@ impl DeviceEngine {
         self.gpu.wait()?;
         for slot in 0..images.len() {
             candidates.begin(thresholds);
-            match &mut self.picker {
-                Some(picker) => picker.read(&self.gpu, &mut self.outputs, slot, decoder, candidates)??,
-                None => {
-                    self.outputs.download(&self.gpu, slot)?;
-                    self.gpu.wait()?;
-                    self.outputs.read(|views| decoder.decode(views, candidates))?;
-                }
+            if let Some(picker) = &mut self.picker {
+                picker.read(&self.gpu, &mut self.outputs, slot, decoder, candidates)??;
+            } else {
+                self.outputs.download(&self.gpu, slot)?;
+                self.gpu.wait()?;
+                self.outputs.read(|views| decoder.decode(views, candidates))?;
             }
             if let Some(fit) = self.fits.get(slot) {
                 found(slot, *fit, candidates);
@@ -174,6 +173,7 @@ impl DeviceEngine {
         read: impl FnOnce(&[super::decode::TensorView<'_>]) -> T,
     ) -> Result<T, String> {
         let text = |error: GpuError| error.to_string();
+        let _turn = gpu::with_others();
         self.gpu.bind().map_err(text)?;
         self.session.run(images)?;
         self.outputs.download(&self.gpu, 0).map_err(text)?;
