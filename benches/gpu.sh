@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole GPU campaign in one command, for a machine with an NVIDIA GPU and no network. Takes 5 to 8 minutes.
+# The whole GPU campaign in one command, for a machine with an NVIDIA GPU and no network. Takes 4 to 6 minutes.
 #
 #   benches/gpu.sh [OUT]        results (JSON, logs) go to OUT, by default ./gpu-campaign
 #
