@@ -6,6 +6,7 @@
 
 mod annotate;
 mod batching;
+mod convert;
 mod frame;
 mod latency;
 mod mailbox;

@@ -1,15 +1,14 @@
 use std::time::{Duration, Instant};
 
-use smallvec::SmallVec;
-
-use crate::corruption::{CorruptionError, Corruptor, CorruptorOptions, Delivery, FrameKey, Picture, Step};
+use crate::corruption::{CorruptionError, CorruptorOptions, Step};
 use crate::detector::{
-    Agreement, Detection, Detector, DetectorError, ImageDetections, MAX_BATCH, StageTimes, Thresholds,
+    Agreement, Detection, Detector, DetectorError, ImageDetections, StageTimes, Thresholds,
 };
 use crate::health::{ImageQuality, QualityMeter};
-use crate::image::{CompressedDecoder, Converter, DecodeLimits, ImageError, PixelView};
+use crate::image::{DecodeLimits, ImageError, PixelView};
 
-use super::{Frame, FramePixels};
+use super::Frame;
+use super::convert::{Converters, Prepared, prepare};
 
 /// Why a frame gave no detections.
 #[derive(Debug, thiserror::Error)]
@@ -126,15 +125,6 @@ pub struct Pipeline {
     failure: Option<String>,
 }
 
-struct Converters {
-    raw: Converter,
-    compressed: CompressedDecoder,
-    picture: Picture,
-    /// Corruptions of a stream remember its frames, so injected and shadow frames have one each.
-    inject: Corruptor,
-    shadow: Corruptor,
-}
-
 /// What is done to a frame before the detector sees it. Corrupted copies that only watch ([`Treatment::Shadow`]) and
 /// corrupted frames whose detections are published ([`Treatment::Inject`]) keep apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -160,23 +150,15 @@ impl Pipeline {
     /// Wraps a loaded detector, for frames of `cameras` cameras.
     #[must_use]
     pub fn new(detector: Detector, cameras: usize, limits: DecodeLimits) -> Self {
-        let converters = |_| Converters {
-            raw: Converter::new(),
-            compressed: CompressedDecoder::new(limits),
-            picture: Picture::default(),
-            inject: Corruptor::new(CorruptorOptions::default()),
-            shadow: Corruptor::new(CorruptorOptions::default()),
-        };
         let found = vec![ImageDetections::default(); detector.max_batch()];
-        let converters = (0..cameras).map(converters).collect();
+        let converters = (0..cameras).map(|_| Converters::new(limits)).collect();
         Self { detector, converters, quality: None, qualities: Vec::new(), found, failure: None }
     }
 
     /// Sets how frames are corrupted; the corruptions start anew.
     pub fn set_corruptor_options(&mut self, options: CorruptorOptions) {
         for converters in &mut self.converters {
-            converters.inject = Corruptor::new(options);
-            converters.shadow = Corruptor::new(options);
+            converters.set_corruptor_options(options);
         }
     }
 
@@ -338,92 +320,6 @@ fn measure(meter: &mut QualityMeter, pixels: &PixelView<'_>) -> Measured {
 }
 
 type Stages = Result<StageTimes, DetectorError>;
-
-/// Frames as the detector takes them, with their indices.
-#[derive(Default)]
-struct Prepared<'a> {
-    views: SmallVec<[PixelView<'a>; MAX_BATCH]>,
-    indices: SmallVec<[usize; MAX_BATCH]>,
-}
-
-/// Converts and corrupts frames of different cameras. `failed` hears of those that cannot be processed.
-fn prepare<'a>(
-    converters: &'a mut [Converters],
-    jobs: &[Job<'a>],
-    times: &mut FrameTimes,
-    failed: &mut dyn FnMut(usize, Result<Seen<'_>, PipelineError>),
-) -> Prepared<'a> {
-    let cameras = converters.len();
-    for (index, Job { frame, .. }) in jobs.iter().enumerate() {
-        if frame.camera >= cameras {
-            failed(index, Err(PipelineError::UnknownCamera { camera: frame.camera, cameras }));
-        }
-    }
-    let mut prepared = Prepared::default();
-    for (camera, converters) in converters.iter_mut().enumerate() {
-        let mut own = jobs.iter().enumerate().filter(|(_, job)| job.frame.camera == camera);
-        let Some((index, job)) = own.next() else { continue };
-        for (index, _) in own {
-            failed(index, Err(PipelineError::SameCamera { camera }));
-        }
-        match converters.prepare(job, times) {
-            Ok(view) => {
-                prepared.views.push(view);
-                prepared.indices.push(index);
-            }
-            Err(error) => failed(index, Err(error)),
-        }
-    }
-    prepared
-}
-
-impl Converters {
-    /// The pixels for the detector; adds to the times what they took.
-    fn prepare<'a>(
-        &'a mut self,
-        job: &Job<'a>,
-        times: &mut FrameTimes,
-    ) -> Result<PixelView<'a>, PipelineError> {
-        let start = Instant::now();
-        let frame = &job.frame;
-        let pixels = match frame.pixels {
-            FramePixels::Raw(view) => self.raw.convert(&view),
-            FramePixels::Compressed { format, data } => self.compressed.decode(format, data),
-            FramePixels::Pixels(pixels) => Ok(pixels),
-        };
-        let convert = start.elapsed();
-        times.convert += convert;
-        let pixels = pixels?;
-        let pixels = match job.treatment {
-            Treatment::Clean => Ok(pixels),
-            Treatment::Inject(corrupt) => {
-                corrupted(&mut self.picture, &mut self.inject, &pixels, frame, corrupt)
-            }
-            Treatment::Shadow(corrupt) => {
-                corrupted(&mut self.picture, &mut self.shadow, &pixels, frame, corrupt)
-            }
-        };
-        times.corrupt += start.elapsed().saturating_sub(convert);
-        pixels
-    }
-}
-
-/// A corrupted copy of `pixels`, in `picture`.
-fn corrupted<'a>(
-    picture: &'a mut Picture,
-    corruptor: &mut Corruptor,
-    pixels: &PixelView<'_>,
-    frame: &Frame<'_>,
-    corrupt: Corrupt<'_>,
-) -> Result<PixelView<'a>, PipelineError> {
-    picture.assign(pixels)?;
-    let camera = u32::try_from(frame.camera).unwrap_or(u32::MAX);
-    let key = FrameKey { camera, index: corrupt.index, stamp_ns: frame.stamp_ns };
-    match corruptor.corrupt(picture, corrupt.steps, key)? {
-        Delivery::Deliver => Ok(picture.view()?),
-        Delivery::Drop => Err(PipelineError::DroppedByCorruption),
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use crate::corruption::{Corruption, Severity};
 use crate::detector::test_onnx::RowsModel;
 use crate::detector::{ModelManifest, SessionOptions};
 use crate::image::{ChannelOrder, Encoding, ImageView};
+use crate::pipeline::FramePixels;
 
 const SIZES: [(u32, u32); 3] = [(64, 64), (96, 40), (50, 90)];
 

@@ -161,6 +161,8 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             Live,
             V::Integer(0),
             "For how long at most a frame waits, from its arrival on, for another camera's frame that is due within that time, to be run with it; 0 takes whatever waits and waits for none. Milliseconds.",
+        ),
+        spec(
             "device_id",
             Kind::Integer { min: 0, max: 1023 },
             Unconfigured,
