@@ -88,6 +88,9 @@ pub(super) fn bring_up(
         let (provider, mut others) = (opened.provider, std::mem::take(&mut opened.failures));
         others.retain(|failure| !failures.contains(failure));
         let up = match &on_gpu {
+            _ if options.gpu_path == GpuPath::Require && !provider.is_gpu() => {
+                return Err(required(format!("the model runs on `{provider}`")));
+            }
             Some(gpu) if provider.is_gpu() => on_device(opened, gpu, manifest, file, &options),
             _ => on_host(opened, manifest, file, &options),
         };

@@ -110,6 +110,7 @@ pub(crate) fn inference(
     let mut status = Status::new("inference");
     status.report(Level::Ok, format!("{} on {}", info.name, info.provider));
     status.value("provider", info.provider);
+    status.value("frames_on", info.gpu.as_deref().unwrap_or("the CPU"));
     if let Some(placement) = &info.placement {
         status.value("provider_share", format!("{:.3}", placement.share()));
         status.value("nodes_elsewhere", placement.elsewhere);

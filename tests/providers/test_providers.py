@@ -64,6 +64,21 @@ def test_a_preferred_provider_gives_way_and_says_why(without_gpu: str) -> None:
         assert warning in done.stderr, "also in the log"
 
 
+def test_frames_on_the_gpu_can_be_required(without_gpu: str) -> None:
+    done = run(without_gpu, "check", MODEL, "--gpu-path", "require")
+    assert done.returncode != 0
+    assert "`gpu_path` is `require`" in done.stderr
+    assert "libcuda.so.1" in done.stderr
+    found = run(without_gpu, "check", MODEL, "--json")
+    assert json.loads(found.stdout)["frames_on"] is None
+
+
+def test_a_provider_option_names_its_provider(without_gpu: str) -> None:
+    done = run(without_gpu, "check", MODEL, "--provider-option", "prefer_nhwc=1")
+    assert done.returncode != 0
+    assert "`prefer_nhwc`: expected the provider's name, a dot" in done.stderr
+
+
 def test_without_the_cpu_in_the_list_it_is_not_used(without_gpu: str) -> None:
     done = run(without_gpu, "check", MODEL, "--provider", "tensorrt,cuda", "--prefer")
     assert done.returncode != 0

@@ -33,6 +33,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "input": { "width": info.input_width, "height": info.input_height },
             "classes": info.class_names,
             "provider": info.provider.to_string(),
+            "frames_on": info.gpu,
             "placement": info.placement,
             "share": info.placement.as_ref().map(Placement::share),
             "warnings": info.warnings,
@@ -47,6 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     println!("  input        {} × {} px", info.input_width, info.input_height);
     println!("  classes      {}: {}", info.class_names.len(), info.class_names.join(", "));
     println!("  provider     {}", info.provider);
+    println!("  frames on    {}", info.gpu.as_deref().unwrap_or("the CPU"));
     if let Some(placement) = &info.placement {
         println!("  placement    {placement}");
     }
