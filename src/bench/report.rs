@@ -215,6 +215,10 @@ pub struct RateRow {
     pub cameras: usize,
     /// Whether the cameras take turns within a period instead of sending at once.
     pub is_staggered: bool,
+    /// Images of different cameras that one run of the model takes at most.
+    pub batch_max: usize,
+    /// For how long at most a frame waits for those of other cameras, ms.
+    pub batch_window_ms: f64,
     /// The highest rate at which at most 5 % of the frames are lost; `None` where it was not searched, or where even
     /// the lowest rate loses more.
     pub peak: Option<Peak>,

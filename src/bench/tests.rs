@@ -180,6 +180,8 @@ fn full() -> Report {
             subject,
             cameras: 6,
             is_staggered: true,
+            batch_max: 2,
+            batch_window_ms: 1.5,
             peak: Some(Peak { is_limit: false, trial: trial.clone() }),
             search: vec![Probe { rate_hz: 20.0, loss: 0.1 }],
             fixed: vec![trial],

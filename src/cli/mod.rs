@@ -67,7 +67,7 @@ struct GpuArgs {
     engine_cache: Option<PathBuf>,
     /// Let tensorrt compute in half precision.
     #[arg(long)]
-    fp16: bool,
+    trt_fp16: bool,
     /// Smallest share of the model's nodes that must run on the provider, unless that is cpu.
     #[arg(long, value_name = "0..1", default_value_t = MinShare::default())]
     min_share: MinShare,
@@ -100,7 +100,7 @@ impl GpuArgs {
         SessionOptions {
             device_id: self.device_id,
             engine_cache: self.engine_cache.clone(),
-            fp16: self.fp16,
+            trt_fp16: self.trt_fp16,
             min_share: self.min_share,
             gpu_path: self.gpu_path,
             cuda_graph: self.cuda_graph,

@@ -140,8 +140,16 @@ impl<'a> Behind<'a> {
             tell(format!("{rate_hz} Hz"), before / steps);
             fixed.push(self.trial(pictures, rate_hz, Length::Full)?);
         }
-        let (cameras, is_staggered) = (plan.cameras, plan.is_staggered);
-        Ok(RateRow { subject, cameras, is_staggered, peak, search, fixed })
+        Ok(RateRow {
+            subject,
+            cameras: plan.cameras,
+            is_staggered: plan.is_staggered,
+            batch_max: self.processed.len(),
+            batch_window_ms: plan.batch_window.as_secs_f64() * 1e3,
+            peak,
+            search,
+            fixed,
+        })
     }
 
     /// Runs each camera's converters, and tells how many frames per second there are without a pause.

@@ -13,9 +13,12 @@ pub(super) fn report(report: &Report) -> String {
     }
     for row in &report.rates {
         let order = if row.is_staggered { "in turn" } else { "at once" };
-        let cameras = match row.cameras {
-            1 => "1 camera".to_owned(),
-            cameras => format!("{cameras} cameras {order}"),
+        let cameras = match (row.cameras, row.batch_max) {
+            (1, _) => "1 camera".to_owned(),
+            (cameras, 1) => format!("{cameras} cameras {order}"),
+            (cameras, most) => {
+                format!("{cameras} cameras {order}, up to {most} per run within {} ms", row.batch_window_ms)
+            }
         };
         let _ = writeln!(text, "\n{}", heading(&row.subject, &cameras));
         rate_row(&mut text, row);

@@ -14,7 +14,7 @@ use serde_json::json;
 /// The engine is for this machine: its GPU, driver and TensorRT. Others build their own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  roadproof model build --model models/nanodet-g.toml --provider tensorrt --engine-cache /var/cache/roadproof --fp16")]
+  roadproof model build --model models/nanodet-g.toml --provider tensorrt --engine-cache /var/cache/roadproof --trt-fp16")]
 pub(in crate::cli) struct Args {
     /// Model manifest.
     #[arg(long, short, value_name = "TOML")]

@@ -103,7 +103,3 @@ fn area(source: u32, target: u32) -> (Vec<Tap>, Vec<f32>) {
     }
     (taps, weights)
 }
-
-#[cfg(test)]
-#[path = "resize_tests.rs"]
-mod tests;

@@ -39,7 +39,7 @@ pub(crate) struct EngineKey {
     pub(crate) model_sha256: String,
     pub(crate) provider: Provider,
     /// Whether it may compute in half precision.
-    pub(crate) fp16: bool,
+    pub(crate) trt_fp16: bool,
     /// Further options of the provider.
     pub(crate) options: String,
     /// Shape of the model's input.
@@ -81,7 +81,7 @@ impl EngineKey {
         [
             ("model", self.model_sha256.clone()),
             ("provider", self.provider.to_string()),
-            ("fp16", self.fp16.to_string()),
+            ("trt_fp16", self.trt_fp16.to_string()),
             ("options", self.options.clone()),
             ("input shape", format!("{:?}", self.input_shape)),
             ("runtime", self.runtime.clone()),

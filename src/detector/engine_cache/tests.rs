@@ -14,7 +14,7 @@ fn key() -> EngineKey {
     EngineKey {
         model_sha256: "ab".repeat(32),
         provider: Provider::TensorRt,
-        fp16: true,
+        trt_fp16: true,
         options: String::new(),
         input_shape: vec![1, 3, 416, 416],
         runtime: "1.31.1".to_owned(),
@@ -122,7 +122,7 @@ fn engines_for_something_else_are_not_used() {
     let others = [
         EngineKey { driver: "575.51".to_owned(), ..key() },
         EngineKey { model_sha256: "ee".repeat(32), ..key() },
-        EngineKey { fp16: false, ..key() },
+        EngineKey { trt_fp16: false, ..key() },
         EngineKey { tensorrt: "10.10.0.1".to_owned(), ..key() },
         EngineKey { input_shape: vec![4, 3, 416, 416], ..key() },
         EngineKey { runtime: "1.30.0".to_owned(), ..key() },
@@ -340,7 +340,7 @@ fn a_read_only_cache_is_used_where_it_is_good() {
     assert!(!built && warnings[0].contains("used as it is"), "{warnings:?}");
     drop(leased);
     assert!(!builds_again(root.path(), &key()), "the entry is as it was");
-    let other = cache.lease(EngineKey { fp16: false, ..key() }, &mut || ());
+    let other = cache.lease(EngineKey { trt_fp16: false, ..key() }, &mut || ());
     assert!(other.unwrap_err().contains("built at every start"));
 }
 

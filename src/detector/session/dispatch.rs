@@ -101,7 +101,7 @@ fn dispatch(
         Provider::TensorRt => {
             let trt = TensorRT::default()
                 .with_device_id(options.device_id)
-                .with_fp16(options.fp16)
+                .with_fp16(options.trt_fp16)
                 .with_cuda_graph(options.cuda_graph && stream.is_some());
             let mut trt = match stream {
                 // SAFETY: as above.

@@ -73,7 +73,7 @@ fn key(
     Ok(EngineKey {
         model_sha256: model.sha256.to_owned(),
         provider,
-        fp16: options.fp16,
+        trt_fp16: options.trt_fp16,
         options: options.options_of(provider).map(|(key, value)| format!("{key}={value} ")).collect(),
         input_shape: model.input_shape.to_vec(),
         runtime: runtime.library.version.clone(),

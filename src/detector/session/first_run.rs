@@ -16,7 +16,7 @@ pub(crate) struct FirstRun {
     probe: Option<Result<PlacementProbe, String>>,
     engines: SessionEngines,
     min_share: f64,
-    fp16: bool,
+    trt_fp16: bool,
     fallback: Fallback,
 }
 
@@ -53,7 +53,7 @@ impl FirstRun {
             probe,
             engines,
             min_share: options.min_share.get(),
-            fp16: options.fp16,
+            trt_fp16: options.trt_fp16,
             fallback: options.providers.fallback,
         }
     }
@@ -65,9 +65,9 @@ impl FirstRun {
     pub(crate) fn finish(self, session: &mut Session) -> Result<Settled, Refused> {
         let mut settled = Settled::default();
         settled.warnings.extend(self.engines.warning);
-        if self.fp16 && self.provider != Provider::TensorRt {
+        if self.trt_fp16 && self.provider != Provider::TensorRt {
             settled.warnings.push(format!(
-                "`fp16` is for `tensorrt` only: `{}` computes as the model says",
+                "`trt_fp16` is for `tensorrt` only: `{}` computes as the model says",
                 self.provider
             ));
         }

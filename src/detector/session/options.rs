@@ -147,7 +147,7 @@ pub struct SessionOptions {
     /// is checked before it is used.
     pub engine_cache: Option<PathBuf>,
     /// Whether TensorRT may compute in half precision.
-    pub fp16: bool,
+    pub trt_fp16: bool,
     /// The smallest share of a model's nodes that must run on the provider, 0 to 1, where that is not `cpu`. Fewer are an
     /// error under [`Fallback::Require`](crate::detector::Fallback), and a reason to try the next provider under `Prefer`.
     /// 0 also takes a provider whose share cannot be told.
@@ -200,7 +200,7 @@ impl Default for SessionOptions {
             upload_threads: 0,
             provider_options: BTreeMap::new(),
             engine_cache: None,
-            fp16: false,
+            trt_fp16: false,
             min_share: MinShare::default(),
             plugin_library: None,
             max_batch: 1,
@@ -220,7 +220,8 @@ mod tests {
         }
         assert_eq!("0".parse::<MinShare>().map(MinShare::get), Ok(0.0));
         assert!(serde_json::from_str::<SessionOptions>(r#"{"min_share": 2}"#).is_err());
-        let options: SessionOptions = serde_json::from_str(r#"{"min_share": 0.5, "fp16": true}"#).unwrap();
-        assert_eq!((options.min_share.get(), options.fp16), (0.5, true));
+        let options: SessionOptions =
+            serde_json::from_str(r#"{"min_share": 0.5, "trt_fp16": true}"#).unwrap();
+        assert_eq!((options.min_share.get(), options.trt_fp16), (0.5, true));
     }
 }

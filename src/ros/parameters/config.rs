@@ -162,7 +162,7 @@ fn session(store: &ParameterStore, cameras: usize) -> Result<SessionOptions, Str
         max_batch: (count(store, "batch_max") as usize).min(cameras).max(1),
         device_id: count(store, "device_id") as i32,
         engine_cache: path(store, "engine_cache"),
-        fp16: store.bool("fp16"),
+        trt_fp16: store.bool("trt_fp16"),
         min_share: min_share(store),
         cuda_graph: store.bool("cuda_graph"),
         gpu_path: store.text("gpu_path").parse().map_err(|error| format!("parameter 'gpu_path': {error}"))?,

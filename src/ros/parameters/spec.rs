@@ -176,7 +176,7 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             text(""),
             "Folder where the engines of tensorrt and nv_tensorrt_rtx are kept from one start to the next; docs/gpu.md. Empty: they are built whenever the node is configured.",
         ),
-        spec("fp16", Kind::Bool, Unconfigured, V::Bool(false), "Let tensorrt compute in half precision."),
+        spec("trt_fp16", Kind::Bool, Unconfigured, V::Bool(false), "Let tensorrt compute in half precision."),
         spec(
             "min_share",
             unit(),
