@@ -210,7 +210,9 @@ def test_a_frozen_camera_is_an_error_that_passes(front: Camera) -> None:
             front.process(raw_image(picture))
         else:
             front.process(message)
-        return bool(inbox) and inbox[-1].image_state == wanted
+        # on a busy machine a report can come while the next frame is late
+        on_time = bool(inbox) and inbox[-1].status != CameraHealth.STALE
+        return on_time and inbox[-1].image_state == wanted
 
     rig.peer.wait_until(lambda: state(CameraHealth.IMAGE_FROZEN, fresh=False), "frozen")
     assert inbox[-1].status == CameraHealth.ERROR and "frozen" in inbox[-1].reason
