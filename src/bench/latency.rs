@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::nearest_rank_per_mille;
+
 /// Fewest samples that a 99th percentile is told of: with fewer it would only be the largest.
 pub const LEAST_FOR_P99: usize = 100;
 /// Fewest samples that a 99.9th percentile is told of.
@@ -52,10 +54,7 @@ impl Latency {
         if count == 0 {
             return None;
         }
-        let at = |per_mille: usize| {
-            let rank = (count * per_mille).div_ceil(1000).max(1);
-            sorted.get(rank - 1).copied().map_or(0.0, ms)
-        };
+        let at = |per_mille| nearest_rank_per_mille(&sorted, per_mille).map_or(0.0, ms);
         let mean = sorted.iter().copied().map(ms).sum::<f64>() / count as f64;
         let squares = sorted.iter().map(|sample| (ms(*sample) - mean).powi(2)).sum::<f64>();
         let (mut steps, mut step_sum) = (0usize, 0.0);

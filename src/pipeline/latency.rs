@@ -28,7 +28,13 @@ pub struct LatencySummary {
 /// Nearest-rank percentile of sorted values: the smallest one with at least so many per cent of them at or below it.
 #[must_use]
 pub fn nearest_rank<T: Copy>(sorted: &[T], per_cent: usize) -> Option<T> {
-    let rank = (sorted.len() * per_cent).div_ceil(100).max(1);
+    nearest_rank_per_mille(sorted, per_cent * 10)
+}
+
+/// As [`nearest_rank`], of so many per mille.
+#[must_use]
+pub fn nearest_rank_per_mille<T: Copy>(sorted: &[T], per_mille: usize) -> Option<T> {
+    let rank = (sorted.len() * per_mille).div_ceil(1000).max(1);
     sorted.get(rank - 1).copied()
 }
 

@@ -14,6 +14,8 @@ mod process;
 
 pub use annotate::{AnnotateError, Annotated, Annotator};
 pub use frame::{Frame, FramePixels};
-pub use latency::{BatchSizes, LatencySummary, LatencyWindow, Stage, StageLatencies, nearest_rank};
+pub use latency::{
+    BatchSizes, LatencySummary, LatencyWindow, Stage, StageLatencies, nearest_rank, nearest_rank_per_mille,
+};
 pub use mailbox::{FrameCounters, InFlight, Mailbox, Outcome, Taken};
 pub use process::{Corrupt, FrameTimes, Job, Pipeline, PipelineError, Processed, Seen, Treatment};

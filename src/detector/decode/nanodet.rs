@@ -31,13 +31,7 @@ struct Block {
 
 impl Block {
     fn part(&self) -> Part {
-        Part {
-            output: self.matrix.output,
-            start: self.first_row * self.matrix.columns + self.first_column,
-            row_stride: self.matrix.columns,
-            column_stride: 1,
-            columns: self.columns,
-        }
+        self.matrix.part(self.first_row, self.first_column, self.columns)
     }
 
     fn row<'a>(&self, data: &'a [f32], row: usize) -> &'a [f32] {
@@ -92,18 +86,12 @@ impl Nanodet {
         for level in &self.levels {
             let (scores, boxes) = (level.scores.matrix.of(outputs)?, level.boxes.matrix.of(outputs)?);
             for cell in 0..level.cells {
-                let raw = level.scores.row(scores, cell);
-                self.reader.take(raw, 1.0, first_cell + cell, candidates, || {
-                    level.bounding_box(cell, level.boxes.row(boxes, cell), self.offset)
-                });
+                let (scores, boxes) = (level.scores.row(scores, cell), level.boxes.row(boxes, cell));
+                self.take(level, cell, &Row::plain(first_cell + cell, scores, boxes), candidates);
             }
             first_cell += level.cells;
         }
         Ok(())
-    }
-
-    pub(super) fn reader(&self) -> ScoreReader {
-        self.reader
     }
 
     pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
@@ -121,13 +109,17 @@ impl Nanodet {
         let mut first_cell = 0;
         for level in &self.levels {
             if let Some(cell) = row.number.checked_sub(first_cell).filter(|cell| *cell < level.cells) {
-                self.reader.take(row.scores, 1.0, row.number, candidates, || {
-                    level.bounding_box(cell, row.boxes, self.offset)
-                });
+                self.take(level, cell, row, candidates);
                 return;
             }
             first_cell += level.cells;
         }
+    }
+
+    fn take(&self, level: &Level, cell: usize, row: &Row<'_>, candidates: &mut Candidates) {
+        self.reader.take(row.scores, 1.0, row.number, candidates, || {
+            level.bounding_box(cell, row.boxes, self.offset)
+        });
     }
 
     pub(super) fn visit_scores(&self, outputs: &[TensorView<'_>], visit: &mut dyn FnMut(f32)) {

@@ -1,6 +1,6 @@
 //! The model's outputs, and finding the ones that a decoder reads.
 
-use super::DecodeContext;
+use super::{DecodeContext, Part};
 use crate::detector::DetectorError;
 
 /// Name and shape of an output, as a trial run gave it.
@@ -39,6 +39,17 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
+    /// The columns from `first_column` on, of the rows from `first_row` on.
+    pub(super) fn part(&self, first_row: usize, first_column: usize, columns: usize) -> Part {
+        Part {
+            output: self.output,
+            start: first_row * self.columns + first_column,
+            row_stride: self.columns,
+            column_stride: 1,
+            columns,
+        }
+    }
+
     /// This frame's elements, row by row.
     pub(super) fn of<'a>(&self, outputs: &[TensorView<'a>]) -> Result<&'a [f32], ShapeChanged> {
         let view = outputs.get(self.output).copied().unwrap_or_default();

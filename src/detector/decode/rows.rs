@@ -1,5 +1,6 @@
 //! Reading outputs row by row, for a GPU that picks the rows that may hold an object and brings back only those.
 
+use super::scores::ScoreReader;
 use super::{Candidates, Decoder, Head};
 
 /// A matrix inside an output: element (row, column) lies `start + row * row_stride + column * column_stride` elements
@@ -36,6 +37,13 @@ pub(crate) struct Row<'a> {
     pub(crate) boxes: &'a [f32],
 }
 
+impl<'a> Row<'a> {
+    /// A row of a head without objectness.
+    pub(super) fn plain(number: usize, scores: &'a [f32], boxes: &'a [f32]) -> Self {
+        Self { number, objectness: 1.0, scores, boxes }
+    }
+}
+
 impl Decoder {
     /// The blocks of rows that [`decode_rows`](Self::decode_rows) takes rows of. Empty where the head's outputs are read
     /// as a whole, because they are small.
@@ -51,13 +59,7 @@ impl Decoder {
 
     /// A raw value that every row with a score from `score` up reaches, in its objectness and its best class.
     pub(crate) fn raw_threshold(&self, score: f32) -> f32 {
-        match &self.head {
-            Head::Nanodet(head) => head.reader().raw_threshold(score),
-            Head::Yolox(head) => head.reader().raw_threshold(score),
-            Head::Yolov5(head) => head.reader().raw_threshold(score),
-            Head::Yolov8(head) => head.reader().raw_threshold(score),
-            Head::EndToEnd(_) | Head::Rtdetr(_) => f32::NEG_INFINITY,
-        }
+        ScoreReader { activation: self.activation, multi_label: false }.raw_threshold(score)
     }
 
     /// Takes rows that were picked, in ascending order, into `candidates`, which the caller has
@@ -70,11 +72,12 @@ impl Decoder {
         candidates: &mut Candidates,
     ) {
         candidates.stats_mut().non_finite += non_finite;
+        let threshold = self.raw_threshold(candidates.low_score());
         for row in rows {
             match &self.head {
                 Head::Nanodet(head) => head.take_row(&row, candidates),
-                Head::Yolox(head) => head.take_row(&row, candidates),
-                Head::Yolov5(head) => head.take_row(&row, candidates),
+                Head::Yolox(head) => head.take_row(&row, threshold, candidates),
+                Head::Yolov5(head) => head.take_row(&row, threshold, candidates),
                 Head::Yolov8(head) => head.take_row(&row, candidates),
                 Head::EndToEnd(_) | Head::Rtdetr(_) => {}
             }

@@ -5,7 +5,7 @@
 
 use super::outputs::{Matrix, Outputs, ShapeChanged};
 use super::scores::ScoreReader;
-use super::{Candidates, Part, Row, RowBlock, TensorView};
+use super::{Candidates, Row, RowBlock, TensorView};
 use crate::detector::{BoundingBox, DetectorError};
 
 /// Columns before the classes.
@@ -52,26 +52,18 @@ impl YoloRows {
         bbox: impl Fn(usize, [f32; 4]) -> BoundingBox,
     ) -> Result<(), ShapeChanged> {
         let data = self.matrix.of(outputs)?;
+        let threshold = self.reader.raw_threshold(candidates.low_score());
         for (number, row) in data.chunks_exact(self.matrix.columns).enumerate() {
             let Some((head, scores)) = row.split_first_chunk::<HEAD_COLUMNS>() else { continue };
             let [boxes @ .., objectness] = head;
-            self.take_row(&Row { number, objectness: *objectness, scores, boxes }, candidates, &bbox);
+            let row = Row { number, objectness: *objectness, scores, boxes };
+            self.take_row(&row, threshold, candidates, &bbox);
         }
         Ok(())
     }
 
-    pub(super) fn reader(&self) -> ScoreReader {
-        self.reader
-    }
-
     pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
-        let part = |start: usize, columns: usize| Part {
-            output: self.matrix.output,
-            start,
-            row_stride: self.matrix.columns,
-            column_stride: 1,
-            columns,
-        };
+        let part = |first, columns| self.matrix.part(0, first, columns);
         vec![RowBlock {
             rows: self.matrix.rows,
             first_row: 0,
@@ -81,17 +73,18 @@ impl YoloRows {
         }]
     }
 
-    /// Takes one row; `bbox` makes its box from its four values.
+    /// Takes one row unless its objectness is under `threshold`; `bbox` makes its box from its four values.
     pub(super) fn take_row(
         &self,
         row: &Row<'_>,
+        threshold: f32,
         candidates: &mut Candidates,
         bbox: impl Fn(usize, [f32; 4]) -> BoundingBox,
     ) {
         let [x, y, w, h] = *row.boxes else { return };
         if !row.objectness.is_finite() {
             candidates.stats_mut().non_finite += 1;
-        } else if row.objectness >= self.reader.raw_threshold(candidates.low_score()) {
+        } else if row.objectness >= threshold {
             let objectness = self.reader.score(row.objectness);
             self.reader
                 .take(row.scores, objectness, row.number, candidates, || bbox(row.number, [x, y, w, h]));

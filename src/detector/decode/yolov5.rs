@@ -1,7 +1,6 @@
 //! YOLOv5 to v7: boxes as centre and size in input pixels, decoded in the graph.
 
 use super::outputs::{Outputs, ShapeChanged};
-use super::scores::ScoreReader;
 use super::yolo_rows::YoloRows;
 use super::{Candidates, Row, RowBlock, TensorView};
 use crate::detector::{BoundingBox, DetectorError};
@@ -24,16 +23,12 @@ impl Yolov5 {
         self.0.decode(outputs, candidates, |_, [x, y, w, h]| BoundingBox::from_centre(x, y, w, h))
     }
 
-    pub(super) fn reader(&self) -> ScoreReader {
-        self.0.reader()
-    }
-
     pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
         self.0.row_blocks()
     }
 
-    pub(super) fn take_row(&self, row: &Row<'_>, candidates: &mut Candidates) {
-        self.0.take_row(row, candidates, |_, [x, y, w, h]| BoundingBox::from_centre(x, y, w, h));
+    pub(super) fn take_row(&self, row: &Row<'_>, threshold: f32, candidates: &mut Candidates) {
+        self.0.take_row(row, threshold, candidates, |_, [x, y, w, h]| BoundingBox::from_centre(x, y, w, h));
     }
 
     pub(super) fn visit_scores(&self, outputs: &[TensorView<'_>], visit: &mut dyn FnMut(f32)) {

@@ -84,10 +84,6 @@ impl Yolov8 {
         candidates.push(head.bounding_box(index), self.reader.score(raw), class as u32, place);
     }
 
-    pub(super) fn reader(&self) -> ScoreReader {
-        self.reader
-    }
-
     pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
         let boxes = self.matrix.columns;
         let part = |first: usize, columns: usize| Part {

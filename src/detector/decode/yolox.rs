@@ -4,7 +4,6 @@
 //! 2021", arXiv 2107.08430; the head's `decode_outputs`).
 
 use super::outputs::{Outputs, ShapeChanged};
-use super::scores::ScoreReader;
 use super::yolo_rows::YoloRows;
 use super::{Candidates, Row, RowBlock, TensorView};
 use crate::detector::{BoundingBox, DetectorError};
@@ -65,16 +64,12 @@ impl Yolox {
         )
     }
 
-    pub(super) fn reader(&self) -> ScoreReader {
-        self.rows.reader()
-    }
-
     pub(super) fn row_blocks(&self) -> Vec<RowBlock> {
         self.rows.row_blocks()
     }
 
-    pub(super) fn take_row(&self, row: &Row<'_>, candidates: &mut Candidates) {
-        self.rows.take_row(row, candidates, |number, offsets| self.bounding_box(number, offsets));
+    pub(super) fn take_row(&self, row: &Row<'_>, threshold: f32, candidates: &mut Candidates) {
+        self.rows.take_row(row, threshold, candidates, |number, offsets| self.bounding_box(number, offsets));
     }
 
     pub(super) fn visit_scores(&self, outputs: &[TensorView<'_>], visit: &mut dyn FnMut(f32)) {

@@ -251,14 +251,7 @@ fn model() -> ModelInfo {
 }
 
 fn thresholds() -> Thresholds {
-    Thresholds {
-        score: 0.4,
-        nms_iou: 0.6,
-        max_detections: 100,
-        class_scores: Vec::new(),
-        enabled: Vec::new(),
-        low_score: 0.1,
-    }
+    Thresholds { low_score: 0.1, ..crate::health::testing::thresholds() }
 }
 
 #[test]
