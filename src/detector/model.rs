@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::decode::{Candidates, DecodeStats, Decoder};
-use super::engine::Engine;
+use super::engine::{Engine, Reading};
 use super::engine_cache::{EngineInfo, Lease};
 use super::error::ProviderFailure;
 use super::fit::Fit;
@@ -137,7 +137,10 @@ impl Detector {
         let up = opening::bring_up(&runtime, manifest, &file, options, progress)?;
         let Up { mut engine, mut decoder, provider, failures, settled, gpu, notes } = up;
         let mut candidates = Candidates::new(manifest.decoder.max_candidates);
-        engine.check_batches(&path, &mut decoder, &mut candidates, &manifest.thresholds())?;
+        let thresholds = manifest.thresholds();
+        let mut reading =
+            Reading { decoder: &mut decoder, candidates: &mut candidates, thresholds: &thresholds };
+        engine.check_batches(&path, &mut reading)?;
         let mut warnings = warnings(manifest, provider, &failures, notes);
         warnings.extend(settled.warnings);
         if options.max_batch > engine.max_batch() {
@@ -275,7 +278,8 @@ impl Detector {
             let inside = |detection: &Detection| detection.bbox.area() > 0.0;
             out.detections.extend(items.iter().map(to_image).filter(inside));
         };
-        engine.run(images, &info.name, decoder, candidates, thresholds, &mut meanwhile, &mut found)
+        let mut reading = Reading { decoder, candidates, thresholds };
+        engine.run(images, &info.name, &mut reading, &mut meanwhile, &mut found)
     }
 
     /// What is known about the model.

@@ -59,14 +59,15 @@ pub(super) fn bring_up(
     let required = |reason| DetectorError::GpuPath { path: file.path.to_owned(), reason };
     let mut options = options.clone();
     let (mut failures, mut notes) = (Vec::new(), Vec::new());
-    let _alone = wants_gpu(&options).then(gpu::alone);
-    let mut on_gpu = match gpu_for(&options) {
-        Err(reason) if options.gpu_path == GpuPath::Require => return Err(required(reason)),
-        Err(reason) => {
-            notes.push(on_the_cpu(&reason));
+    let wanted = wants_gpu(&options);
+    let _alone = wanted.then(gpu::alone);
+    let mut on_gpu = match wanted.then(|| Gpu::open(options.device_id)).transpose() {
+        Ok(gpu) => gpu.map(Arc::new),
+        Err(error) if options.gpu_path == GpuPath::Require => return Err(required(error.to_string())),
+        Err(error) => {
+            notes.push(on_the_cpu(&error.to_string()));
             None
         }
-        Ok(gpu) => gpu,
     };
     loop {
         let stream = on_gpu.as_ref().map(|gpu| ComputeStream(gpu.stream_address()));
@@ -148,14 +149,6 @@ fn wants_gpu(options: &SessionOptions) -> bool {
     }
 }
 
-/// The GPU on which frames are to be prepared; `None` where that is not wanted.
-fn gpu_for(options: &SessionOptions) -> Result<Option<Arc<Gpu>>, String> {
-    if !wants_gpu(options) {
-        return Ok(None);
-    }
-    Gpu::open(options.device_id).map(|gpu| Some(Arc::new(gpu))).map_err(|error| error.to_string())
-}
-
 fn on_host(
     opened: Opened,
     manifest: &ModelManifest,
@@ -222,7 +215,6 @@ fn bind(manifest: &ModelManifest, engine: &mut Engine) -> Result<Decoder, Detect
     };
     let outputs = engine.probe_outputs().map_err(failed)?;
     let decoder = Decoder::bind(&context, &outputs)?;
-    engine.read_for(&decoder).map_err(failed)?;
     engine.read_for(&decoder).map_err(failed)?;
     engine.check_scores(&decoder).map_err(failed)??;
     Ok(decoder)

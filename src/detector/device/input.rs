@@ -92,13 +92,10 @@ impl DeviceInput {
         else {
             return Ok(());
         };
-        let (width, height) = fit.size();
-        let (left, top) = fit.origin();
         let elements = 3 * self.spec.width as usize * self.spec.height as usize;
         let bytes = elements * element_bytes(self.half_precision);
         let Some(target) = self.tensor.at(slot_index * bytes, bytes) else { return Ok(()) };
-        let (scale, offset) = self.normalisation.factors();
-        gpu.prepare(&PrepareParameters {
+        let places = Places {
             source: slot.image.address(),
             columns: tables.columns.address(),
             rows: tables.rows.address(),
@@ -106,22 +103,16 @@ impl DeviceInput {
             row_weights: tables.row_weights.address(),
             target,
             header,
-            step: image.step() as u64,
-            channels: image.order().channels() as i32,
-            resize: tables.kind,
-            width: width as i32,
-            height: height as i32,
-            left: left as i32,
-            top: top as i32,
-            input_width: self.spec.width as i32,
-            input_height: self.spec.height as i32,
-            interleaved: i32::from(self.spec.layout == Layout::Nhwc),
-            half_precision: i32::from(self.half_precision),
-            order: channel_order(image.order(), self.spec.colour),
-            scale,
-            offset,
-            pad: self.normalisation.of_grey(self.spec.pad_value),
-        })
+        };
+        gpu.prepare(&parameters(
+            &self.spec,
+            &self.normalisation,
+            self.half_precision,
+            fit,
+            tables.kind,
+            image,
+            &places,
+        ))
     }
 
     /// The tensor of the first slot as the GPU holds it, for tests.
@@ -163,8 +154,57 @@ pub(super) fn element_bytes(half_precision: bool) -> usize {
     if half_precision { 2 } else { 4 }
 }
 
+/// Where the kernel finds what it reads and puts what it writes.
+pub(super) struct Places {
+    pub(super) source: u64,
+    pub(super) columns: u64,
+    pub(super) rows: u64,
+    pub(super) column_weights: u64,
+    pub(super) row_weights: u64,
+    pub(super) target: u64,
+    pub(super) header: u64,
+}
+
+/// What the kernel is told to make an input tensor of `image`, which lies in it as `fit` says.
+pub(super) fn parameters(
+    spec: &InputSpec,
+    normalisation: &Normalisation,
+    half_precision: bool,
+    fit: &Fit,
+    resize: ResizeKind,
+    image: &PixelView<'_>,
+    places: &Places,
+) -> PrepareParameters {
+    let ((width, height), (left, top)) = (fit.size(), fit.origin());
+    let (scale, offset) = normalisation.factors();
+    PrepareParameters {
+        source: places.source,
+        columns: places.columns,
+        rows: places.rows,
+        column_weights: places.column_weights,
+        row_weights: places.row_weights,
+        target: places.target,
+        header: places.header,
+        step: image.step() as u64,
+        channels: image.order().channels() as i32,
+        resize,
+        width: width as i32,
+        height: height as i32,
+        left: left as i32,
+        top: top as i32,
+        input_width: spec.width as i32,
+        input_height: spec.height as i32,
+        interleaved: i32::from(spec.layout == Layout::Nhwc),
+        half_precision: i32::from(half_precision),
+        order: channel_order(image.order(), spec.colour),
+        scale,
+        offset,
+        pad: normalisation.of_grey(spec.pad_value),
+    }
+}
+
 /// The image's channel for each of the tensor's.
-pub(super) fn channel_order(image: ChannelOrder, tensor: Colour) -> [i32; 3] {
+fn channel_order(image: ChannelOrder, tensor: Colour) -> [i32; 3] {
     let from_rgb = matches!(image, ChannelOrder::Rgb | ChannelOrder::Rgba);
     match image {
         ChannelOrder::Mono => [0, 0, 0],

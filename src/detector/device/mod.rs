@@ -9,6 +9,7 @@ mod binding;
 mod input;
 mod outputs;
 mod picker;
+mod records;
 mod resize;
 
 use std::sync::Arc;
@@ -20,11 +21,12 @@ use ort::session::Session;
 use crate::gpu::{self, Gpu, GpuError, Timer, Uploader};
 use crate::image::PixelView;
 
-use super::decode::{Candidates, Decoder, OutputInfo};
+use super::decode::{Candidates, Decoder, OutputInfo, TensorView};
+use super::engine::Reading;
 use super::fit::Fit;
 use super::manifest::InputSpec;
 use super::session::{MAX_BATCH, SessionOptions};
-use super::{DetectorError, StageTimes, Thresholds};
+use super::{DetectorError, StageTimes};
 
 use binding::BoundSession;
 use input::DeviceInput;
@@ -76,12 +78,9 @@ impl DeviceEngine {
     /// they cannot be.
     pub(super) fn bind(&mut self) -> Result<(), String> {
         self.session.bind(self.input.address(), &self.outputs.bases(), &self.shapes, self.batch)?;
-        for images in 1..=self.batch {
-            for _ in 0..2 {
-                self.trial(images, |_| ())?;
-            }
-        }
-        Ok(())
+        // the first of each is an ordinary one
+        self.trials()?;
+        self.trials()
     }
 
     /// Prepares to pick what `decoder` reads.
@@ -113,9 +112,7 @@ impl DeviceEngine {
     pub(super) fn run(
         &mut self,
         images: &[PixelView<'_>],
-        decoder: &mut Decoder,
-        candidates: &mut Candidates,
-        thresholds: &Thresholds,
+        reading: &mut Reading<'_>,
         meanwhile: &mut dyn FnMut(),
         found: &mut dyn FnMut(usize, Fit, &mut Candidates),
     ) -> Result<StageTimes, DeviceFailure> {
@@ -137,22 +134,19 @@ impl DeviceEngine {
         self.gpu.mark(&self.timer, 3)?;
         if let Some(picker) = &mut self.picker {
             for slot in 0..images.len() {
-                picker.pick(&self.gpu, &self.outputs, slot, decoder, thresholds)?;
+                picker.pick(&self.gpu, &self.outputs, slot, reading.decoder, reading.thresholds)?;
             }
         }
         meanwhile();
         self.gpu.wait()?;
         for slot in 0..images.len() {
-            candidates.begin(thresholds);
-            if let Some(picker) = &mut self.picker {
-                picker.read(&self.gpu, &mut self.outputs, slot, decoder, candidates)??;
-            } else {
-                self.outputs.download(&self.gpu, slot)?;
-                self.gpu.wait()?;
-                self.outputs.read(|views| decoder.decode(views, candidates))?;
+            reading.begin();
+            match &mut self.picker {
+                Some(picker) => picker.read(&self.gpu, &mut self.outputs, slot, reading)?,
+                None => self.outputs.read_whole(&self.gpu, slot, reading)?,
             }
             if let Some(fit) = self.fits.get(slot) {
-                found(slot, *fit, candidates);
+                found(slot, *fit, reading.candidates);
             }
         }
         let total = start.elapsed();
@@ -166,11 +160,16 @@ impl DeviceEngine {
         })
     }
 
+    /// A run of every number of images.
+    pub(super) fn trials(&mut self) -> Result<(), String> {
+        (1..=self.batch).try_for_each(|images| self.trial(images, |_| ()))
+    }
+
     /// A run on what the input tensor holds, for `images` images; the outputs of the first go to `read`.
     pub(super) fn trial<T>(
         &mut self,
         images: usize,
-        read: impl FnOnce(&[super::decode::TensorView<'_>]) -> T,
+        read: impl FnOnce(&[TensorView<'_>]) -> T,
     ) -> Result<T, String> {
         let text = |error: GpuError| error.to_string();
         let _turn = gpu::with_others();

@@ -3,7 +3,11 @@
 use half::f16;
 
 use crate::detector::decode::{OutputInfo, TensorView};
+use crate::detector::engine::Reading;
 use crate::gpu::{DeviceBuffer, Gpu, GpuError, PinnedBuffer};
+
+use super::DeviceFailure;
+use super::input::element_bytes;
 
 /// One output of the model.
 struct DeviceOutput {
@@ -34,7 +38,7 @@ impl DeviceOutputs {
         let output = |of: &OutputShape| {
             let elements: i64 = of.info.shape.iter().product();
             let elements = usize::try_from(elements).unwrap_or(0);
-            let device = gpu.device_buffer(batch * elements * super::input::element_bytes(of.half))?;
+            let device = gpu.device_buffer(batch * elements * element_bytes(of.half))?;
             let shape = of.info.shape.clone();
             Ok(DeviceOutput { shape, elements, half: of.half, device, locked: None, widened: Vec::new() })
         };
@@ -49,7 +53,7 @@ impl DeviceOutputs {
     /// Where element `start` of one slot's share of an output lies on the GPU; 0 where there is none.
     pub(super) fn address(&self, output: usize, slot: usize, start: usize) -> u64 {
         let Some(output) = self.0.get(output) else { return 0 };
-        let bytes = super::input::element_bytes(output.half);
+        let bytes = element_bytes(output.half);
         output.device.at((slot * output.elements + start) * bytes, bytes).unwrap_or(0)
     }
 
@@ -60,7 +64,7 @@ impl DeviceOutputs {
     /// Queues the copy of one slot's outputs to the host.
     pub(super) fn download(&mut self, gpu: &Gpu, slot: usize) -> Result<(), GpuError> {
         for output in &mut self.0 {
-            let bytes = output.elements * super::input::element_bytes(output.half);
+            let bytes = output.elements * element_bytes(output.half);
             let Some(address) = output.device.at(slot * bytes, bytes) else { continue };
             let locked = match &mut output.locked {
                 Some(locked) => locked,
@@ -69,6 +73,18 @@ impl DeviceOutputs {
             gpu.download(address, locked, 0, bytes)?;
         }
         Ok(())
+    }
+
+    /// Reads one slot's outputs as a whole.
+    pub(super) fn read_whole(
+        &mut self,
+        gpu: &Gpu,
+        slot: usize,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), DeviceFailure> {
+        self.download(gpu, slot)?;
+        gpu.wait()?;
+        Ok(self.read(|views| reading.decode(views))?)
     }
 
     /// Hands the outputs last [downloaded](Self::download) to `read`, after [`Gpu::wait`]. Only one slot's outputs are on

@@ -3,14 +3,16 @@
 
 use proptest::prelude::*;
 
-use super::input::channel_order;
+use super::input::{Places, parameters};
+use super::records::{Place, Records};
 use super::resize::ResizeTables;
 use super::*;
-use crate::detector::decode::{DecodeContext, Part, Row, TensorView};
+use crate::detector::Thresholds;
+use crate::detector::decode::{DecodeContext, Part};
 use crate::detector::manifest::{Colour, InputSpec, Interpolation, Layout, Resize};
 use crate::detector::normalise::Normalisation;
 use crate::detector::preprocess::Preprocessor;
-use crate::gpu::{Block, HostKernels, MAX_BLOCKS, PickParameters, PrepareParameters, Strided};
+use crate::gpu::{HostKernels, Strided};
 use crate::image::ChannelOrder;
 
 pub(super) fn spec(width: u32, height: u32) -> InputSpec {
@@ -32,10 +34,7 @@ fn on_kernel(kernels: &HostKernels, spec: &InputSpec, image: &PixelView<'_>) -> 
     let fit = Fit::new(spec, image.width(), image.height());
     let tables = ResizeTables::new(fit.source_size(), fit.size(), spec.interpolation);
     let mut target = vec![f32::NAN; 3 * spec.width as usize * spec.height as usize];
-    let normalisation = Normalisation::new(spec.mean, spec.std);
-    let (scale, offset) = normalisation.factors();
-    let ((width, height), (left, top)) = (fit.size(), fit.origin());
-    kernels.prepare(&PrepareParameters {
+    let places = Places {
         source: image.data().as_ptr() as u64,
         columns: tables.columns.as_ptr() as u64,
         rows: tables.rows.as_ptr() as u64,
@@ -43,22 +42,9 @@ fn on_kernel(kernels: &HostKernels, spec: &InputSpec, image: &PixelView<'_>) -> 
         row_weights: tables.row_weights.as_ptr() as u64,
         target: target.as_mut_ptr() as u64,
         header: 0,
-        step: image.step() as u64,
-        channels: image.order().channels() as i32,
-        resize: tables.kind,
-        width: width as i32,
-        height: height as i32,
-        left: left as i32,
-        top: top as i32,
-        input_width: spec.width as i32,
-        input_height: spec.height as i32,
-        interleaved: i32::from(spec.layout == Layout::Nhwc),
-        half_precision: 0,
-        order: channel_order(image.order(), spec.colour),
-        scale,
-        offset,
-        pad: normalisation.of_grey(spec.pad_value),
-    });
+    };
+    let normalisation = Normalisation::new(spec.mean, spec.std);
+    kernels.prepare(&parameters(spec, &normalisation, false, &fit, tables.kind, image, &places));
     target
 }
 
@@ -169,11 +155,9 @@ fn thresholds(low_score: f32) -> Thresholds {
 
 /// What the picker makes of outputs, through the kernel on the CPU.
 fn picked(kernels: &HostKernels, decoder: &Decoder, outputs: &[Vec<f32>], low: f32) -> Candidates {
-    let blocks = decoder.row_blocks();
-    let score_columns = blocks.iter().map(|block| block.scores.columns).max().unwrap();
-    let box_columns = blocks.iter().map(|block| block.boxes.columns).max().unwrap();
-    let length = 2 + score_columns + box_columns;
-    let capacity: usize = blocks.iter().map(|block| block.rows).sum();
+    let mut rows = Records::new(decoder).unwrap();
+    let length = rows.length();
+    let capacity: usize = decoder.row_blocks().iter().map(|block| block.rows).sum();
     let (mut header, mut records) = ([0u32; 2], vec![0f32; capacity * length]);
     let strided = |part: Part| Strided {
         data: outputs[part.output][part.start..].as_ptr() as u64,
@@ -182,41 +166,14 @@ fn picked(kernels: &HostKernels, decoder: &Decoder, outputs: &[Vec<f32>], low: f
         columns: part.columns as i32,
         half_precision: 0,
     };
-    let mut list = [Block::default(); MAX_BLOCKS];
-    for (slot, of) in list.iter_mut().zip(&blocks) {
-        *slot = Block {
-            scores: strided(of.scores),
-            boxes: strided(of.boxes),
-            objectness: of.objectness.map(strided).unwrap_or_default(),
-            rows: of.rows as i32,
-            first_row: of.first_row as i32,
-        };
-    }
-    kernels.pick(&PickParameters {
-        blocks: list,
-        header: header.as_mut_ptr() as u64,
-        records: records.as_mut_ptr() as u64,
-        capacity: capacity as u32,
-        record_length: length as i32,
-        score_columns: score_columns as i32,
-        threshold: decoder.raw_threshold(low),
-    });
-    let mut rows: Vec<_> = records.chunks_exact(length).take(header[0] as usize).collect();
-    rows.sort_by(|a, b| a[0].total_cmp(&b[0]));
-    let row = |record: &&'_ [f32]| record[0] as usize;
+    let place = Place { header: header.as_mut_ptr() as u64, records: records.as_mut_ptr() as u64, capacity };
+    kernels.pick(&rows.parameters(strided, &place, decoder.raw_threshold(low)));
+    // as threads that finish in any order leave them
+    let records: Vec<_> =
+        records.chunks_exact(length).take(header[0] as usize).rev().flatten().copied().collect();
     let mut candidates = Candidates::new(1000);
     candidates.begin(&thresholds(low));
-    let rows = rows.iter().map(|record| {
-        let number = row(record);
-        let block = blocks.iter().rev().find(|block| block.first_row <= number).unwrap();
-        Row {
-            number,
-            objectness: record[1],
-            scores: &record[2..2 + block.scores.columns],
-            boxes: &record[2 + score_columns..2 + score_columns + block.boxes.columns],
-        }
-    });
-    decoder.decode_rows(rows, header[1] as usize, &mut candidates);
+    decoder.decode_rows(rows.rows(&records), header[1] as usize, &mut candidates);
     candidates
 }
 

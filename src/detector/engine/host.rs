@@ -10,7 +10,8 @@ use super::super::fit::Fit;
 use super::super::manifest::InputSpec;
 use super::super::preprocess::Preprocessor;
 use super::super::session::{HostSession, MAX_OUTPUTS};
-use super::super::{DetectorError, MAX_BATCH, StageTimes, Thresholds};
+use super::super::{DetectorError, MAX_BATCH, StageTimes};
+use super::Reading;
 use crate::image::PixelView;
 
 /// Prepares images on the CPU.
@@ -37,9 +38,7 @@ impl HostEngine {
         &mut self,
         images: &[PixelView<'_>],
         name: &str,
-        decoder: &mut Decoder,
-        candidates: &mut Candidates,
-        thresholds: &Thresholds,
+        reading: &mut Reading<'_>,
         found: &mut dyn FnMut(usize, Fit, &mut Candidates),
     ) -> Result<StageTimes, DetectorError> {
         let failed = |message| DetectorError::Inference { name: name.to_owned(), message };
@@ -54,9 +53,9 @@ impl HostEngine {
         let mut read = |outputs: &[TensorView<'_>]| {
             inferred = Instant::now();
             for (index, fit) in fits.iter().enumerate() {
-                candidates.begin(thresholds);
-                of_image(outputs, index, fits.len(), shapes, |outputs| decoder.decode(outputs, candidates))?;
-                found(index, *fit, candidates);
+                reading.begin();
+                of_image(outputs, index, fits.len(), shapes, |outputs| reading.decode(outputs))?;
+                found(index, *fit, reading.candidates);
             }
             Ok(())
         };
@@ -86,9 +85,7 @@ impl HostEngine {
     pub(super) fn check_batches(
         &mut self,
         path: &Path,
-        decoder: &mut Decoder,
-        candidates: &mut Candidates,
-        thresholds: &Thresholds,
+        reading: &mut Reading<'_>,
     ) -> Result<(), DetectorError> {
         for images in 2..=self.max_batch() {
             let wrong = |problem| DetectorError::BatchModel { path: path.to_owned(), images, problem };
@@ -96,8 +93,8 @@ impl HostEngine {
             let shapes = &mut self.shapes;
             let decoded = self.session.run(images, |outputs| {
                 (0..images).try_for_each(|index| {
-                    candidates.begin(thresholds);
-                    of_image(outputs, index, images, shapes, |outputs| decoder.decode(outputs, candidates))
+                    reading.begin();
+                    of_image(outputs, index, images, shapes, |outputs| reading.decode(outputs))
                 })
             });
             decoded.map_err(wrong)?.map_err(|error| wrong(error.to_string()))?;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ort::session::Session;
 
-use super::decode::{Candidates, Decoder, OutputInfo};
+use super::decode::{Candidates, Decoder, OutputInfo, TensorView};
 use super::device::DeviceEngine;
 use super::fit::Fit;
 #[cfg(test)]
@@ -23,6 +23,25 @@ pub(super) enum Engine {
     Host(HostEngine),
     /// All of it happens on the GPU.
     Device(Box<DeviceEngine>),
+}
+
+/// What reads the outputs, and by which thresholds.
+pub(super) struct Reading<'a> {
+    pub(super) decoder: &'a mut Decoder,
+    pub(super) candidates: &'a mut Candidates,
+    pub(super) thresholds: &'a Thresholds,
+}
+
+impl Reading<'_> {
+    /// Begins an image.
+    pub(super) fn begin(&mut self) {
+        self.candidates.begin(self.thresholds);
+    }
+
+    /// Reads an image's outputs.
+    pub(super) fn decode(&mut self, outputs: &[TensorView<'_>]) -> Result<(), DetectorError> {
+        self.decoder.decode(outputs, self.candidates)
+    }
 }
 
 impl Engine {
@@ -52,29 +71,23 @@ impl Engine {
     /// Brings `images`, at least one and at most [`max_batch`](Self::max_batch), through the model. `found` gets each
     /// image's index, where it lies in the input, and its candidates, in order. `meanwhile` is called once: while a GPU
     /// works, or after everything.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what a run reads and what reads it belong to different owners"
-    )]
     pub(super) fn run(
         &mut self,
         images: &[PixelView<'_>],
         name: &str,
-        decoder: &mut Decoder,
-        candidates: &mut Candidates,
-        thresholds: &Thresholds,
+        reading: &mut Reading<'_>,
         meanwhile: &mut dyn FnMut(),
         found: &mut dyn FnMut(usize, Fit, &mut Candidates),
     ) -> Result<StageTimes, DetectorError> {
         match self {
             Self::Host(host) => {
-                let times = host.run(images, name, decoder, candidates, thresholds, found)?;
+                let times = host.run(images, name, reading, found)?;
                 meanwhile();
                 Ok(times)
             }
-            Self::Device(device) => device
-                .run(images, decoder, candidates, thresholds, meanwhile, found)
-                .map_err(|failure| failure.into_error(name)),
+            Self::Device(device) => {
+                device.run(images, reading, meanwhile, found).map_err(|failure| failure.into_error(name))
+            }
         }
     }
 
@@ -82,9 +95,7 @@ impl Engine {
     pub(super) fn trial(&mut self) -> Result<(), String> {
         match self {
             Self::Host(host) => host.trial(),
-            Self::Device(device) => {
-                (1..=device.max_batch()).try_for_each(|images| device.trial(images, |_| ()))
-            }
+            Self::Device(device) => device.trials(),
         }
     }
 
@@ -116,12 +127,10 @@ impl Engine {
     pub(super) fn check_batches(
         &mut self,
         path: &Path,
-        decoder: &mut Decoder,
-        candidates: &mut Candidates,
-        thresholds: &Thresholds,
+        reading: &mut Reading<'_>,
     ) -> Result<(), DetectorError> {
         match self {
-            Self::Host(host) => host.check_batches(path, decoder, candidates, thresholds),
+            Self::Host(host) => host.check_batches(path, reading),
             // its outputs are bound to memory of the right shape, which ONNX Runtime checks at every trial run
             Self::Device(_) => Ok(()),
         }
