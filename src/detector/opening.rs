@@ -71,14 +71,20 @@ pub(super) fn bring_up(
     };
     loop {
         let stream = on_gpu.as_ref().map(|gpu| ComputeStream(gpu.stream_address()));
-        let mut opened = match session::open(runtime, file, &options, stream, progress) {
-            Err(DetectorError::Providers { failures: others, .. })
-                if stream.is_some() && options.cuda_graph && others.iter().any(blames_the_graph) =>
-            {
-                notes.extend(others.iter().find(|failure| blames_the_graph(failure)).map(no_graph));
-                options.cuda_graph = false;
-                continue;
-            }
+        let opened = session::open(runtime, file, &options, stream, progress);
+        // also where another provider would take over
+        let refused = match &opened {
+            Ok(opened) => opened.failures.as_slice(),
+            Err(DetectorError::Providers { failures, .. }) => failures,
+            Err(_) => &[],
+        };
+        let is_captured = stream.is_some() && options.cuda_graph;
+        if let Some(failure) = refused.iter().find(|failure| is_captured && blames_the_graph(failure)) {
+            notes.push(no_graph(failure));
+            options.cuda_graph = false;
+            continue;
+        }
+        let mut opened = match opened {
             Err(DetectorError::Providers { path, failures: mut others }) => {
                 failures.append(&mut others);
                 return Err(DetectorError::Providers { path, failures });
