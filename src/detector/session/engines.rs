@@ -75,7 +75,7 @@ fn key(
         provider,
         trt_fp16: options.trt_fp16,
         options: options.options_of(provider).map(|(key, value)| format!("{key}={value} ")).collect(),
-        input_shape: model.input_shape.to_vec(),
+        input_shape: [&[options.max_batch as i64], model.input_shape.get(1..).unwrap_or_default()].concat(),
         runtime: runtime.library.version.clone(),
         provider_library: engine_cache::provider_library(library)?,
         tensorrt: tensorrt_version(library)?,
