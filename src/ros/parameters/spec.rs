@@ -1,6 +1,10 @@
 //! What a parameter may be: its type, range, description, and when it may change.
 
+mod model;
+
 use r2r::ParameterValue;
+
+use model::model_specs;
 
 /// Type and range of a parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,16 +107,30 @@ fn spec(name: &str, kind: Kind, mutability: Mutability, default: ParameterValue,
     Spec { name: name.to_owned(), kind, mutability, description: description.to_owned(), default }
 }
 
+fn text(s: &str) -> ParameterValue {
+    ParameterValue::String(s.to_owned())
+}
+
+fn list(items: &[&str]) -> ParameterValue {
+    ParameterValue::StringArray(items.iter().map(|s| (*s).to_owned()).collect())
+}
+
+/// Any text.
+fn any_text() -> Kind {
+    Kind::Text { choices: &[] }
+}
+
+/// A share or a probability.
+fn unit() -> Kind {
+    Kind::Double { min: 0.0, max: 1.0 }
+}
+
 /// Parameters of the node that do not depend on the cameras.
 #[expect(clippy::too_many_lines, reason = "a table, one parameter after the other")]
 pub(crate) fn node_specs() -> Vec<Spec> {
     use Mutability::{Live, Startup, Unconfigured};
     use ParameterValue as V;
-    let text = |s: &str| V::String(s.to_owned());
-    let list = |items: &[&str]| V::StringArray(items.iter().map(|s| (*s).to_owned()).collect());
-    let any_text = || Kind::Text { choices: &[] };
-    let unit = || Kind::Double { min: 0.0, max: 1.0 };
-    vec![
+    let mut specs = vec![
         spec(
             "model",
             any_text(),
@@ -127,98 +145,9 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             list(&[]),
             "Names of the cameras. Each one declares <camera>.topic and further parameters.",
         ),
-        spec(
-            "providers",
-            Kind::TextList,
-            Unconfigured,
-            list(&["cpu"]),
-            "ONNX Runtime execution providers in order of preference: tensorrt, nv_tensorrt_rtx, cuda, cpu.",
-        ),
-        spec(
-            "provider_policy",
-            Kind::Text { choices: &["require", "prefer"] },
-            Unconfigured,
-            text("require"),
-            "require: every one of `providers` must come up, otherwise configuring fails. prefer: the first one that comes up is used, and diagnostics say which.",
-        ),
-        spec(
-            "intra_op_threads",
-            Kind::Integer { min: 0, max: 256 },
-            Unconfigured,
-            V::Integer(0),
-            "Threads inside one operator of the network on the CPU; 0 leaves the choice to ONNX Runtime (one per core).",
-        ),
-        spec(
-            "batch_max",
-            Kind::Integer { min: 1, max: 64 },
-            Unconfigured,
-            V::Integer(1),
-            "Most frames, of different cameras, in one run of the model. Above 1 it takes a model whose input has a free first dimension; with any other a warning says that it takes one.",
-        ),
-        spec(
-            "batch_window_ms",
-            Kind::Integer { min: 0, max: 100 },
-            Live,
-            V::Integer(0),
-            "For how long at most a frame waits, from its arrival on, for another camera's frame that is due within that time, to be run with it; 0 takes whatever waits and waits for none. Milliseconds.",
-        ),
-        spec(
-            "device_id",
-            Kind::Integer { min: 0, max: 1023 },
-            Unconfigured,
-            V::Integer(0),
-            "Number of the GPU, for every provider but cpu.",
-        ),
-        spec(
-            "engine_cache",
-            any_text(),
-            Unconfigured,
-            text(""),
-            "Folder where the engines of tensorrt and nv_tensorrt_rtx are kept from one start to the next; docs/gpu.md. Empty: they are built whenever the node is configured.",
-        ),
-        spec("trt_fp16", Kind::Bool, Unconfigured, V::Bool(false), "Let tensorrt compute in half precision."),
-        spec(
-            "min_share",
-            unit(),
-            Unconfigured,
-            V::Double(0.9),
-            "Smallest share of the model's nodes that must run on the provider, unless that is cpu. With fewer, require: configuring fails; prefer: the next provider is tried. 0 also takes a provider that does not tell.",
-        ),
-        spec(
-            "cuda_graph",
-            Kind::Bool,
-            Unconfigured,
-            V::Bool(true),
-            "Capture the model on the GPU once as a CUDA graph and replay that for every frame, where the provider can.",
-        ),
-        spec(
-            "gpu_path",
-            Kind::Text { choices: &["auto", "require", "off"] },
-            Unconfigured,
-            text("auto"),
-            "Whether frames are prepared and candidates picked on the GPU. auto: where the model runs on one and it can be; require: configuring fails where it cannot; off: on the CPU.",
-        ),
-        spec(
-            "channels_last",
-            Kind::Bool,
-            Unconfigured,
-            V::Bool(true),
-            "Let cuda compute convolutions on channels-last tensors, with their biases in the same kernel. A model that does not run that way is run without, and a warning says so.",
-        ),
-        spec(
-            "upload_threads",
-            Kind::Integer { min: 0, max: 64 },
-            Unconfigured,
-            V::Integer(0),
-            "Threads that copy a frame to memory from where the GPU takes it; 0 chooses 1 to 4 by the machine's cores.",
-        ),
-        spec(
-            "provider_options",
-            Kind::TextList,
-            Unconfigured,
-            list(&[]),
-            "Further options of providers, passed on to ONNX Runtime, such as cuda.cudnn_conv_algo_search=HEURISTIC.",
-        ),
+    ];
+    specs.extend(model_specs());
+    specs.extend([
         spec(
             "autostart",
             Kind::Bool,
@@ -388,7 +317,8 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             V::Double(5.0),
             "Most debug images per second and camera, drawn only while somebody subscribes; 0 switches them off.",
         ),
-    ]
+    ]);
+    specs
 }
 
 /// Suffixes of the parameters of one camera.
@@ -400,7 +330,6 @@ pub(crate) fn camera_specs(camera: &str) -> Vec<Spec> {
     use Mutability::{Live, Unconfigured};
     use ParameterValue as V;
     let name = |suffix: &str| format!("{camera}.{suffix}");
-    let text = |s: &str| V::String(s.to_owned());
     vec![
         spec(
             &name("topic"),
