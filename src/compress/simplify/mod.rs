@@ -112,6 +112,30 @@ pub fn simplify(model: &Model, input_shape: &[i64]) -> Result<(Model, Report), C
     Ok((model, report))
 }
 
+/// The model for an input of `input_shape` with constants worked out ahead and nodes that nobody uses gone, and nothing
+/// else: weights keep their names and stay apart from the batch normalisations behind them.
+///
+/// # Errors
+/// As [`simplify`].
+pub fn fold_constants(model: &Model, input_shape: &[i64]) -> Result<Model, CompressError> {
+    let mut model = model.clone();
+    let inputs = model.graph().input.len();
+    fix_input(model.graph_mut(), input_shape);
+    if model.graph().input.len() < inputs {
+        model.require_ir_version(4);
+    }
+    model.graph_mut().sort()?;
+    lift(model.graph_mut());
+    model.graph_mut().remove_dead();
+    let facts = Facts::of(&model, input_shape)?;
+    let mut editor = Editor::new(std::mem::take(model.graph_mut()), &facts, HashMap::new());
+    editor.each(constants::fold);
+    let (mut graph, _) = editor.finish();
+    graph.remove_dead();
+    *model.graph_mut() = graph;
+    Ok(model)
+}
+
 /// Constants are no inputs, and the input that is left has this shape.
 fn fix_input(graph: &mut GraphProto, shape: &[i64]) {
     let constants = &graph.initializer;

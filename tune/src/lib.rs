@@ -1,0 +1,10 @@
+//! Fine-tuning of compressed detectors, straight from their ONNX files.
+//!
+//! A folder is a room; imports point down: [`train`] → [`losses`], [`data`], [`imbalance`] → [`heads`] → [`engine`] →
+//! [`tensor`] (see `docs/architecture.md`).
+
+#![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare numbers that are exact by construction"))]
+
+pub mod engine;
+pub mod tensor;
+pub mod truth;

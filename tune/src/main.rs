@@ -1,0 +1,3 @@
+//! `roadproof-tune`: wins back what compression lost.
+
+fn main() {}
