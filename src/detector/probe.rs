@@ -10,19 +10,25 @@ use super::{DetectorError, library};
 
 /// The elements of a tensor, in row-major order.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Values<'a> {
+pub enum Values<'a> {
+    /// `float`
     F32(&'a [f32]),
+    /// `int64`
     I64(&'a [i64]),
+    /// `int32`
     I32(&'a [i32]),
+    /// `uint8`
     U8(&'a [u8]),
+    /// `int8`
     I8(&'a [i8]),
+    /// `bool`
     Bool(&'a [bool]),
     /// Of a type that nothing here computes with (half and double precision, text).
     Other,
 }
 
 /// A session on the CPU that gives every output, by name.
-pub(crate) struct Probe {
+pub struct Probe {
     session: Session,
     tensor: Tensor<f32>,
     names: Vec<String>,
@@ -30,11 +36,27 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Opens a model in memory; its one input is float32 of `shape`. `path` is for messages.
-    pub(crate) fn open(bytes: &[u8], shape: &[i64], path: &Path) -> Result<Self, DetectorError> {
+    /// Opens a model in memory, to run on all cores; its one input is float32 of `shape`. `path` is for messages.
+    ///
+    /// # Errors
+    /// ONNX Runtime cannot be loaded or refuses the model, or the model wants another input.
+    pub fn open(bytes: &[u8], shape: &[i64], path: &Path) -> Result<Self, DetectorError> {
+        Self::open_on(0, bytes, shape, path)
+    }
+
+    /// The same, to run on so many threads; 0 is all cores.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(
+        threads: usize,
+        bytes: &[u8],
+        shape: &[i64],
+        path: &Path,
+    ) -> Result<Self, DetectorError> {
         let refused = |message: String| DetectorError::Session { path: path.to_owned(), message };
         let runtime = library::runtime()?;
-        let options = SessionOptions { intra_op_threads: 0, ..SessionOptions::default() };
+        let options = SessionOptions { intra_op_threads: threads, ..SessionOptions::default() };
         let mut builder = session::configured(&runtime, &options).map_err(refused)?;
         let session =
             builder.commit_from_memory(bytes).map_err(|error| refused(error.message().to_owned()))?;
@@ -49,17 +71,20 @@ impl Probe {
     }
 
     /// The input tensor's elements.
-    pub(crate) fn input_mut(&mut self) -> &mut [f32] {
+    pub fn input_mut(&mut self) -> &mut [f32] {
         self.tensor.extract_tensor_mut().1
     }
 
     /// The element type of every output, as a number of `TensorProto.DataType`; 0 for what is no tensor.
-    pub(crate) fn types(&self) -> impl Iterator<Item = (&str, i32)> {
+    pub fn types(&self) -> impl Iterator<Item = (&str, i32)> {
         self.session.outputs().iter().map(|output| (output.name(), data_type(output.dtype())))
     }
 
     /// Runs the model; `read` gets the name, shape and values of every output, one after the other.
-    pub(crate) fn run(
+    ///
+    /// # Errors
+    /// ONNX Runtime cannot run it.
+    pub fn run(
         &mut self,
         mut read: impl FnMut(&str, &[i64], Values<'_>),
     ) -> Result<(), DetectorError> {

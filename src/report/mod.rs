@@ -1,8 +1,10 @@
 //! A study as people read it: one HTML file, and what changed between two studies.
 //!
-//! [`load()`] reads `report.json`, [`html`] renders it, [`compare`] puts two beside each other; [`timeline`] shows a replay's health.
+//! [`load()`] reads `report.json`, [`html`] renders it, [`compare`] puts two beside each other; [`timeline`] shows a
+//! replay's health, [`charts`] any curves.
 
 mod chart;
+pub mod charts;
 mod classes;
 pub mod compare;
 mod confusion;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use roadproof::compress::graph::Model;
 use roadproof::compress::inspect::{Inspection, Placement, inspect};
-use roadproof::detector::manifest::CompressionSpec;
+use roadproof::detector::manifest::{CompressionSpec, TuningSpec};
 use roadproof::detector::{ModelManifest, Provider};
 use serde_json::json;
 
@@ -53,6 +53,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let placements = placements?;
     let bytes = std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
     let compression = manifest.as_ref().and_then(|manifest| manifest.compression.as_ref());
+    let tuning = manifest.as_ref().and_then(|manifest| manifest.tuning.as_ref());
     if args.json {
         let result = json!({
             "name": manifest.as_ref().map(|manifest| &manifest.name),
@@ -61,6 +62,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "bytes": bytes,
             "model": found,
             "compression": compression,
+            "tuning": tuning,
             "placement": placements,
         });
         return show(&format!("{result:#}\n"));
@@ -72,6 +74,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     write_model(&mut text, &found, bytes, model.sha256())?;
     if let Some(compression) = compression {
         write_compression(&mut text, compression)?;
+    }
+    if let Some(tuning) = tuning {
+        write_tuning(&mut text, tuning)?;
     }
     for placement in &placements {
         write_placement(&mut text, placement)?;
@@ -138,6 +143,14 @@ fn write_compression(text: &mut String, compression: &CompressionSpec) -> std::f
         writeln!(text, "    calibrated on {images} images")?;
     }
     writeln!(text, "    by         roadproof {}", compression.tool_version)?;
+    Ok(())
+}
+
+fn write_tuning(text: &mut String, tuning: &TuningSpec) -> std::fmt::Result {
+    writeln!(text, "  tuned by     {} ({})", tuning.parent, tuning.parent_sha256)?;
+    writeln!(text, "    method     {}", tuning.method)?;
+    writeln!(text, "    {} steps of {} on {} images", tuning.steps, tuning.batch, tuning.images)?;
+    writeln!(text, "    by         roadproof-tune {}", tuning.tool_version)?;
     Ok(())
 }
 

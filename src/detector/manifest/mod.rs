@@ -48,6 +48,9 @@ pub struct ModelManifest {
     /// How the model was made from another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<CompressionSpec>,
+    /// How its weights were trained further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<TuningSpec>,
     /// The manifest's own file; other files are relative to its folder.
     #[serde(skip)]
     path: PathBuf,
@@ -86,6 +89,34 @@ pub struct CompressionSpec {
     /// What was done, step by step with all options: what a recipe for `roadproof compress` holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<toml::Table>,
+}
+
+/// How a model's weights were trained further, by `roadproof-tune`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TuningSpec {
+    /// Name of the model that it learned from.
+    pub parent: String,
+    /// SHA-256 of that model's ONNX file.
+    pub parent_sha256: String,
+    /// SHA-256 of the ONNX file that training began with.
+    pub student_sha256: String,
+    /// What was done, in words, such as `distillation, corruption augmentation`.
+    pub method: String,
+    /// Number of images that it was trained on.
+    pub images: usize,
+    /// SHA-256 over those images.
+    pub images_sha256: String,
+    /// Steps of training.
+    pub steps: u64,
+    /// Images per step.
+    pub batch: usize,
+    /// Where all randomness came from.
+    pub seed: u64,
+    /// Version of Roadproof that did it.
+    pub tool_version: String,
+    /// All options of the run, as its file holds them.
+    pub options: toml::Table,
 }
 
 /// The model's input tensor and how an image becomes one.

@@ -30,6 +30,7 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "thresholds",
             "classes",
             "compression",
+            "tuning",
         ],
     ),
     (
@@ -57,6 +58,22 @@ const SCHEMA: &[(&str, &[&str])] = &[
             "kept_in_float",
             "tool_version",
             "steps",
+        ],
+    ),
+    (
+        "tuning",
+        &[
+            "parent",
+            "parent_sha256",
+            "student_sha256",
+            "method",
+            "images",
+            "images_sha256",
+            "steps",
+            "batch",
+            "seed",
+            "tool_version",
+            "options",
         ],
     ),
 ];
