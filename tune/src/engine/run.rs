@@ -24,6 +24,12 @@ pub enum RunError {
         /// What was given.
         found: Vec<usize>,
     },
+    /// A tensor that is asked for is not made by the run.
+    #[error("\"{name}\" is no float32 tensor that the network makes")]
+    Missing {
+        /// The tensor's name.
+        name: String,
+    },
     /// A gradient was given for something that has none, or of other sides.
     #[error("a gradient of sides {found:?} was given for \"{name}\", which has {expected:?}")]
     Seed {

@@ -1,0 +1,44 @@
+//! The command line: one subcommand, one file.
+
+mod bench;
+mod check;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Wins back what compression lost: fine-tunes a compressed detector, straight from its ONNX file, by distillation from its
+/// uncompressed parent.
+#[derive(Debug, Parser)]
+#[command(name = "roadproof-tune", version, max_term_width = 110)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    Bench(bench::Args),
+}
+
+/// Runs the subcommand; what went wrong is said on standard error.
+pub(crate) fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let result = match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("roadproof-tune: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! How gradients change parameters.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::masks::Masks;
+use crate::engine::{Gradients, Parameters, Role};
+use crate::tensor::Tensor;
+
+/// The rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// Adam with decoupled weight decay: Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (ICLR 2019),
+    /// algorithm 2.
+    #[default]
+    AdamW,
+    /// Stochastic gradient descent with Nesterov's momentum, as Sutskever et al. (ICML 2013) write it; decay decoupled.
+    Sgd,
+}
+
+/// A rule and its constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimiserOptions {
+    /// The rule.
+    pub rule: Rule,
+    /// Share of the first moment (Adam) or the velocity (SGD) that stays from step to step, 0 to 1.
+    pub momentum: f32,
+    /// Share of the second moment that stays, 0 to 1; Adam's.
+    pub second_momentum: f32,
+    /// Added to the root of the second moment; Adam's.
+    pub epsilon: f32,
+    /// Weights lose this share, times the learning rate, in each step; biases and scales do not.
+    pub weight_decay: f32,
+}
+
+impl Default for OptimiserOptions {
+    fn default() -> Self {
+        Self { rule: Rule::AdamW, momentum: 0.9, second_momentum: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
+    }
+}
+
+/// An optimiser with what it remembers of each parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Optimiser {
+    options: OptimiserOptions,
+    /// First moments or velocities.
+    pub(super) first: Vec<Tensor>,
+    /// Second moments; empty for SGD.
+    pub(super) second: Vec<Tensor>,
+    /// Steps taken.
+    pub(super) steps: u64,
+}
+
+impl Optimiser {
+    /// One that has not seen these parameters yet.
+    #[must_use]
+    pub fn new(options: OptimiserOptions, parameters: &Parameters) -> Self {
+        let Gradients(first) = Gradients::zeros(parameters);
+        let second = if options.rule == Rule::AdamW { first.clone() } else { Vec::new() };
+        Self { options, first, second, steps: 0 }
+    }
+
+    /// Changes the parameters by one step; what the masks hold at zero stays there.
+    pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, rate: f64, masks: &Masks) {
+        self.steps += 1;
+        let OptimiserOptions { rule, momentum, second_momentum, epsilon, weight_decay } = self.options;
+        let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
+        // the moments start at zero; this takes out what that does to their means
+        let first_bias = (1.0 - f64::from(momentum).powi(steps)).max(f64::MIN_POSITIVE);
+        let second_bias = (1.0 - f64::from(second_momentum).powi(steps)).max(f64::MIN_POSITIVE);
+        let adam = Adam {
+            momentum,
+            second_momentum,
+            epsilon,
+            rate: (rate / first_bias) as f32,
+            root_bias: (1.0 / second_bias.sqrt()) as f32,
+        };
+        let rate = rate as f32;
+        let mut second: Vec<Option<&mut Tensor>> = self.second.iter_mut().map(Some).collect();
+        second.resize_with(parameters.items.len(), || None);
+        let items = parameters.items.par_iter_mut().zip(&gradients.0).zip(&mut self.first).zip(second);
+        items.enumerate().for_each(|(index, (((parameter, gradient), first), second))| {
+            let decay = if parameter.role == Role::Weight { 1.0 - rate * weight_decay } else { 1.0 };
+            let (weights, gradient) = (parameter.tensor.data_mut(), gradient.data());
+            match (rule, second) {
+                (Rule::AdamW, Some(second)) => {
+                    adam.step(weights, gradient, first.data_mut(), second.data_mut(), decay);
+                }
+                _ => nesterov(weights, gradient, first.data_mut(), (momentum, rate), decay),
+            }
+            masks.apply(index, weights);
+        });
+    }
+}
+
+/// Constants of one step of Adam.
+#[derive(Clone, Copy)]
+struct Adam {
+    momentum: f32,
+    second_momentum: f32,
+    epsilon: f32,
+    rate: f32,
+    root_bias: f32,
+}
+
+impl Adam {
+    fn step(&self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], decay: f32) {
+        let moments = first.iter_mut().zip(second.iter_mut());
+        for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
+            *first = self.momentum * *first + (1.0 - self.momentum) * gradient;
+            *second = self.second_momentum * *second + (1.0 - self.second_momentum) * gradient * gradient;
+            let root = second.sqrt() * self.root_bias + self.epsilon;
+            *weight = *weight * decay - self.rate * *first / root;
+        }
+    }
+}
+
+fn nesterov(
+    weights: &mut [f32],
+    gradient: &[f32],
+    velocity: &mut [f32],
+    (momentum, rate): (f32, f32),
+    decay: f32,
+) {
+    for ((weight, gradient), velocity) in weights.iter_mut().zip(gradient).zip(velocity) {
+        *velocity = momentum * *velocity + gradient;
+        *weight = *weight * decay - rate * (gradient + momentum * *velocity);
+    }
+}
+
+/// Scales gradients down so that their norm over all parameters is at most `limit`; returns the norm that it was. A norm
+/// that is not finite is returned as it is, and nothing is changed.
+pub fn clip(gradients: &mut Gradients, limit: f64) -> f64 {
+    let squares: Vec<f64> = gradients
+        .0
+        .par_iter()
+        .map(|tensor| tensor.data().iter().map(|value| f64::from(*value) * f64::from(*value)).sum())
+        .collect();
+    let norm = squares.iter().sum::<f64>().sqrt();
+    if norm.is_finite() && norm > limit {
+        let factor = (limit / norm) as f32;
+        gradients.0.par_iter_mut().for_each(|tensor| {
+            for value in tensor.data_mut() {
+                *value *= factor;
+            }
+        });
+    }
+    norm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Parameter;
+
+    fn one(values: &[f32], role: Role) -> Parameters {
+        let tensor = Tensor::new(&[values.len()], values.to_vec()).unwrap();
+        Parameters { items: vec![Parameter { name: "w".to_owned(), role, tensor }], of_graph: 1 }
+    }
+
+    fn gradient(values: &[f32]) -> Gradients {
+        Gradients(vec![Tensor::new(&[values.len()], values.to_vec()).unwrap()])
+    }
+
+    /// After one step both moments' biases cancel, and each element moves by the rate against its gradient's sign.
+    #[test]
+    fn adam_first_moves_by_the_rate() {
+        let options = OptimiserOptions { weight_decay: 0.0, ..OptimiserOptions::default() };
+        let mut parameters = one(&[1.0, 1.0, 1.0], Role::Weight);
+        let mut optimiser = Optimiser::new(options, &parameters);
+        optimiser.step(&mut parameters, &gradient(&[3.0, -0.01, 0.0]), 0.1, &Masks::default());
+        for (value, expected) in parameters.items[0].tensor.data().iter().zip([0.9, 1.1, 1.0]) {
+            assert!((value - expected).abs() < 1e-5, "{value} {expected}");
+        }
+    }
+
+    #[test]
+    fn only_weights_decay() {
+        let options = OptimiserOptions { weight_decay: 0.5, ..OptimiserOptions::default() };
+        for (role, expected) in [(Role::Weight, 0.95), (Role::Bias, 1.0), (Role::Scale, 1.0)] {
+            let mut parameters = one(&[1.0], role);
+            let mut optimiser = Optimiser::new(options, &parameters);
+            optimiser.step(&mut parameters, &gradient(&[0.0]), 0.1, &Masks::default());
+            assert!((parameters.items[0].tensor.data()[0] - expected).abs() < 1e-6, "{role:?}");
+        }
+    }
+
+    /// Both rules find the minimum of a stretched bowl.
+    #[test]
+    fn a_bowl_is_descended() {
+        for (rule, rate) in [(Rule::AdamW, 0.05), (Rule::Sgd, 0.01)] {
+            let options = OptimiserOptions { rule, weight_decay: 0.0, ..OptimiserOptions::default() };
+            let mut parameters = one(&[4.0, -3.0], Role::Weight);
+            let mut optimiser = Optimiser::new(options, &parameters);
+            for _ in 0..500 {
+                let at = parameters.items[0].tensor.data();
+                let slope = gradient(&[2.0 * (at[0] - 1.0), 20.0 * (at[1] - 2.0)]);
+                optimiser.step(&mut parameters, &slope, rate, &Masks::default());
+            }
+            let at = parameters.items[0].tensor.data();
+            assert!((at[0] - 1.0).abs() < 0.02 && (at[1] - 2.0).abs() < 0.02, "{rule:?} {at:?}");
+        }
+    }
+
+    #[test]
+    fn long_gradients_are_shortened_and_broken_ones_are_seen() {
+        let mut long = gradient(&[3.0, 4.0]);
+        assert_eq!(clip(&mut long, 1.0), 5.0);
+        assert!((long.0[0].data()[0] - 0.6).abs() < 1e-6);
+        let mut short = gradient(&[0.3, 0.4]);
+        clip(&mut short, 1.0);
+        assert_eq!(short, gradient(&[0.3, 0.4]));
+        assert!(clip(&mut gradient(&[f32::NAN, 1.0]), 1.0).is_nan());
+    }
+}
