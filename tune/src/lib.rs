@@ -6,5 +6,6 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare numbers that are exact by construction"))]
 
 pub mod engine;
+pub mod study;
 pub mod tensor;
 pub mod truth;
