@@ -246,7 +246,8 @@ mod tests {
         };
         let text = html(&page).unwrap();
         assert!(text.contains("a &#60;b&#62;") || text.contains("a &lt;b&gt;"), "{text}");
-        for part in ["<dt>seed</dt><dd>7</dd>", "scores", "0.0002", "<th scope=\"row\">car</th><td>0.5</td>"] {
+        for part in ["<dt>seed</dt><dd>7</dd>", "scores", "0.0002", "<th scope=\"row\">car</th><td>0.5</td>"]
+        {
             assert!(text.contains(part), "{part}");
         }
         assert!(!text.contains("NaN"));

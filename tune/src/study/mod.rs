@@ -4,16 +4,24 @@
 pub mod analysis;
 mod arm;
 mod error;
+mod evaluator;
 mod factorial;
 mod measured;
 mod options;
+mod output;
 mod plan;
+mod results;
+mod student;
 
 pub use arm::{Arm, ArmTables};
 pub use error::StudyError;
+pub use evaluator::Evaluator;
 pub use factorial::{CellResult, Event, Executor, Factorial, Job, Tuned};
 pub use measured::{ClassMeasured, ConditionMeasured, Measured, Resampled};
 pub use options::{
     CalibrationOptions, Compression, EvaluationOptions, FORMAT, Half, Method, StudyFile, StudyOptions,
 };
+pub use output::{page, text, write};
 pub use plan::{Cell, cells};
+pub use results::{ParentRow, RESULTS_FORMAT, StudyResults};
+pub use student::Compressor;

@@ -21,6 +21,7 @@ pub use claims::{Claim, Scope, Test, Unit, Verdict, claims};
 pub use effect::{Draws, Effect, View, estimate};
 pub use significance::{holm, p_value, seed_expansion};
 pub use summary::{SummaryRow, summary};
+pub(super) use table::Worst;
 pub use table::{Level, Quantity, Table};
 
 #[cfg(test)]

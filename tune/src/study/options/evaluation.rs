@@ -108,7 +108,7 @@ const fn calibration_images() -> usize {
 ///
 /// # Errors
 /// A name that is none, or a corruption of the stream.
-pub(in crate::study) fn named_corruptions(names: &[String]) -> Result<Vec<Corruption>, String> {
+fn named_corruptions(names: &[String]) -> Result<Vec<Corruption>, String> {
     let all = || Corruption::ALL.iter().copied();
     let mut chosen: Vec<Corruption> = Vec::new();
     for name in names {
