@@ -168,29 +168,31 @@ pub(super) mod tests {
         let Some((parent, data)) = real() else { return };
         let calibration = CalibrationOptions { dataset: data, half: Some(Half::First), images: 4 };
         let compressor = Compressor::open(&parent, Some(&calibration)).unwrap();
-        let level = |rate: f64| -> Compression {
-            toml::from_str(&format!(
-                "name = \"u\"\nmethod = \"unstructured\"\nrate = {rate}\nreconstruct = \"bias\""
-            ))
-            .unwrap()
+        let level = |rest: &str| -> Compression {
+            toml::from_str(&format!("name = \"u\"\nmethod = \"unstructured\"\n{rest}")).unwrap()
         };
         let folder = tempfile::tempdir().unwrap();
-        let make = |level: &Compression| {
-            let mut runs = 0;
-            let path = compressor.make(level, folder.path(), &mut |_| runs += 1).unwrap();
-            (ModelManifest::load(path).unwrap(), runs > 0)
+        let make = |rest: &str| {
+            let path = compressor.make(&level(rest), folder.path(), &mut |_| ()).unwrap();
+            let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+            (ModelManifest::load(path).unwrap(), written)
         };
-        let (first, made) = make(&level(0.3));
-        assert!(made);
-        let spec = first.compression.clone().unwrap();
-        assert_eq!((spec.rate, spec.calibration_images), (Some(0.3), Some(4)));
-        assert_eq!(make(&level(0.3)), (first.clone(), false));
+        let (first, written) = make("rate = 0.3");
+        assert_eq!(first.compression.as_ref().and_then(|made| made.rate), Some(0.3));
+        assert_eq!(make("rate = 0.3"), (first.clone(), written));
         std::fs::write(first.model_path(), "damaged").unwrap();
-        assert_eq!(make(&level(0.3)), (first.clone(), true));
-        let (other, made) = make(&level(0.4));
-        assert!(made && other.sha256 != first.sha256);
+        let (again, written_again) = make("rate = 0.3");
+        assert!(again == first && written_again > written);
+        let (other, step) = (level("rate = 0.4"), level("rate = 0.4").step.unwrap());
+        let toml = folder.path().join("u.toml");
+        assert!(!compressor.is_there(&other, &step, &toml).unwrap(), "another rate is another student");
+
         let none: Compression = toml::from_str("name = \"none\"\nmethod = \"none\"").unwrap();
         assert_eq!(compressor.make(&none, folder.path(), &mut |_| ()).unwrap(), parent.path());
+        let fitted = level("rate = 0.3\nreconstruct = \"bias\"");
+        let step = fitted.step.clone().unwrap();
+        let manifest = compressor.manifest(&fitted, &step, String::new(), folder.path()).unwrap();
+        assert_eq!(manifest.compression.unwrap().calibration_images, Some(4));
     }
 
     #[test]

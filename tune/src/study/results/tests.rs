@@ -59,7 +59,8 @@ fn file() -> StudyFile {
 fn parent() -> ModelManifest {
     toml::from_str(
         "format = 1\nname = \"nanodet\"\nfile = \"m.onnx\"\n[input]\nwidth = 32\nheight = 32\nresize = \"stretch\"\ncolour = \"rgb\"\n\
-         mean = [0, 0, 0]\nstd = [1, 1, 1]\n[decoder]\ntype = \"yolov8\"\n[classes]\nnames = [\"a\"]",
+         mean = [0, 0, 0]\nstd = [1, 1, 1]\n[decoder]\ntype = \"yolov8\"\n[thresholds]\nscore = 0.4\nnms_iou = 0.6\n\
+         max_detections = 100\n[classes]\nnames = [\"a\"]",
     )
     .unwrap()
 }
