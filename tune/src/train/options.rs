@@ -151,7 +151,10 @@ impl RunOptions {
         let at = |path: &mut PathBuf| *path = folder.join(&path);
         at(&mut self.parent);
         at(&mut self.student);
-        self.data.resolve(folder);
+        for source in &mut self.data.sources {
+            at(&mut source.path);
+            source.class_map.iter_mut().for_each(at);
+        }
         if let Some(validation) = &mut self.validation {
             at(&mut validation.dataset);
             validation.class_map.iter_mut().for_each(at);
@@ -193,8 +196,8 @@ impl RunOptions {
             let last = prune.first + prune.every * u64::from(prune.rounds - 1);
             check(last < training.steps, "prune.every", "a last round before the last step", &last)?;
         }
-        self.data.validate()?;
-        self.losses.validate()?;
-        self.imbalance.validate()
+        self.data.validate().map_err(|error| error.to_string())?;
+        self.losses.validate().map_err(|error| error.to_string())?;
+        self.imbalance.validate().map_err(|error| error.to_string())
     }
 }

@@ -9,6 +9,7 @@ use roadproof::detector::ModelManifest;
 use roadproof::detector::manifest::{CompressionSpec, TuningSpec};
 
 use super::TrainError;
+use super::balance;
 use super::checkpoint::{self, Progress, State};
 use super::crew::{Batch, Crew, Subject};
 use super::journal::{Entry, Journal, PruningEntry, StepEntry, ValidationEntry};
@@ -20,7 +21,7 @@ use super::report;
 use super::stage::{Ground, Stage};
 use super::validate::{Figures, Validator};
 use crate::data::Samples;
-use crate::imbalance::Balance;
+use crate::truth::ClassWeights;
 use crate::prune::{self, PruneOptions, Rank, Sensitivity};
 
 /// What happens in a run, for whoever shows it.
@@ -70,7 +71,7 @@ pub struct Trainer {
     parent_manifest: ModelManifest,
     parent: ParentModel,
     samples: Samples,
-    balance: Balance,
+    weights: ClassWeights,
     crew: Crew,
     stage: Stage,
     progress: Progress,
@@ -99,14 +100,14 @@ impl Trainer {
         let model = Model::load(&student.model_path(), student.sha256.as_deref())?;
         tell(Event::Preparing("images"));
         let mut samples = Samples::open(&options.data, &student, options.seed)?;
-        let balance = Balance::new(&options.imbalance, &mut samples, &parent_manifest, &mut |done, total| {
+        let weights = balance::apply(&options.imbalance, &mut samples, &parent_manifest, &mut |done, total| {
             tell(Event::Prepared(done, total));
         })?;
         let ground = Ground {
             options: &options,
             manifest: &student,
             parent: &parent,
-            weights: &balance.weights,
+            weights: &weights,
         };
         let run = fingerprint(&options, &model, &parent, samples.sha256());
         let found = checkpoint::latest(folder)?;
@@ -150,7 +151,7 @@ impl Trainer {
             parent_manifest,
             parent,
             samples,
-            balance,
+            weights,
             crew,
             stage,
             progress,
@@ -212,8 +213,8 @@ impl Trainer {
         let Stage { net, parameters, .. } = &self.stage;
         let input = &self.student.input;
         let pruned = prune::prune((net, parameters), input, &options, round, sensitivity.as_ref())?;
-        let Self { options, student, parent, balance, .. } = self;
-        let ground = Ground { options, manifest: student, parent, weights: &balance.weights };
+        let Self { options, student, parent, weights, .. } = self;
+        let ground = Ground { options, manifest: student, parent, weights };
         let mut stage = Stage::new(&pruned, ground)?;
         stage.take_over(&self.stage.parameters);
         self.stage = stage;
@@ -372,9 +373,15 @@ impl Trainer {
     }
 
     fn method(&self) -> String {
-        let mut parts = self.options.losses.describe();
-        parts.extend(self.options.data.describe());
-        parts.extend(self.balance.describe());
+        let RunOptions { losses, data, imbalance, .. } = &self.options;
+        let mut parts = vec!["distillation".to_owned()];
+        if losses.labels.any() {
+            parts.push("labels".to_owned());
+        }
+        if data.corruption.probability > 0.0 {
+            parts.push("corruption augmentation".to_owned());
+        }
+        parts.extend(balance::describe(imbalance));
         parts.extend(self.options.prune.as_ref().map(PruneOptions::describe));
         parts.join(", ")
     }
