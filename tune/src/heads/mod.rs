@@ -3,6 +3,7 @@
 //!
 //! A [`Head`] is bound to the outputs once, by the decoder of the main library, so that training reads them as the
 //! detector does. A location (cell of a grid, or query) is a row of one of its [`Block`]s.
+#![allow(clippy::doc_markdown, reason = "the names of models are no code")]
 
 mod coder;
 mod view;

@@ -21,15 +21,26 @@ pub(super) fn learn(
 ) -> Result<Terms, LossError> {
     check(student.head, truth)?;
     let matches = assign(options, student, truth)?;
+    Ok(approach(options, weights, student, &matches, sinks))
+}
+
+/// Learns from what was assigned; what it says of scores to learn is taken as it is.
+fn approach(
+    options: &LabelOptions,
+    weights: &ClassWeights,
+    student: View<'_>,
+    matches: &[Match],
+    sinks: &mut Sinks<'_>,
+) -> Terms {
     let normaliser = matches.iter().map(|matched| matched.weight).sum::<f64>().max(1.0);
     let mut terms = Terms::default();
     if options.scores > 0.0 {
         terms.label_scores =
-            scores(options, (options.scores / normaliser) as f32, weights, student, &matches, sinks);
+            scores(options, (options.scores / normaliser) as f32, weights, student, matches, sinks);
     }
     let pull = Pull { giou: options.giou, distributions: options.distributions, temperature: 1.0 };
     if !pull.is_idle() {
-        for matched in &matches {
+        for matched in matches {
             let location = matched.location;
             let distributions = match student.block(location).map(|block| block.coder) {
                 Some(BoxCoder::Distributions { bins, grid }) => {
@@ -44,7 +55,7 @@ pub(super) fn learn(
             terms.label_distributions += sides;
         }
     }
-    Ok(terms)
+    terms
 }
 
 fn check(head: &Head, truth: &[Truth]) -> Result<(), LossError> {
@@ -104,3 +115,6 @@ fn scores(
     }
     sum
 }
+
+#[cfg(test)]
+mod tests;

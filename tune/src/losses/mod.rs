@@ -2,6 +2,7 @@
 //!
 //! An [`Objective`] is bound to a network and to what its parent gives; [`Objective::evaluate`] then says for one image the
 //! parts of the loss and its gradients by the network's tensors. All gradients are written out by hand.
+#![allow(clippy::doc_markdown, reason = "the names of models and measures are no code")]
 
 mod assign;
 mod boxes;

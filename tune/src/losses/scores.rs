@@ -21,6 +21,7 @@ pub(super) struct QualityFocal {
 
 impl QualityFocal {
     /// The loss, and its gradient by what the network gave. `p` and `t` lie in `[0, 1]`.
+    #[expect(clippy::float_cmp, reason = "the usual power, which takes no logarithm, is meant exactly")]
     pub(super) fn of(self, p: f32, t: f32) -> (f32, f32) {
         let p = p.clamp(MARGIN, 1.0 - MARGIN);
         let slope = p * (1.0 - p);

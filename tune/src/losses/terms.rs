@@ -56,6 +56,12 @@ impl Terms {
 
 impl AddAssign for Terms {
     fn add_assign(&mut self, other: Self) {
+        *self += &other;
+    }
+}
+
+impl AddAssign<&Self> for Terms {
+    fn add_assign(&mut self, other: &Self) {
         for (sum, (_, value)) in self.each_mut().into_iter().zip(other.iter()) {
             *sum += value;
         }
