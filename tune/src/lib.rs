@@ -6,5 +6,7 @@
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare numbers that are exact by construction"))]
 
 pub mod engine;
+pub mod heads;
+pub mod losses;
 pub mod tensor;
 pub mod truth;

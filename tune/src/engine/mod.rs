@@ -155,3 +155,20 @@ impl Net {
         &self.model
     }
 }
+
+#[cfg(test)]
+impl Net {
+    /// A network without nodes, whose output is its input.
+    pub(crate) fn of_input(model: Model, name: &str, dims: &[usize]) -> Self {
+        Self {
+            model,
+            nodes: Vec::new(),
+            names: vec![name.to_owned()],
+            sources: vec![Source::Input],
+            wanted: vec![false],
+            input: ValueId(0),
+            input_dims: Dims::from_slice(dims),
+            outputs: vec![ValueId(0)],
+        }
+    }
+}
