@@ -5,6 +5,8 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare numbers that are exact by construction"))]
 
+pub mod data;
 pub mod engine;
+pub mod imbalance;
 pub mod tensor;
 pub mod truth;
