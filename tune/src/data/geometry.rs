@@ -22,7 +22,7 @@ pub struct Geometric {
     pub scale: [f64; 2],
     /// How far the picture is shifted beyond that at most, along each side, 0 to 0.5; a share of what is to be seen.
     pub translate: f64,
-    /// Probability that four pictures are put together into one (Bochkovskiy, Wang & Liao, "YOLOv4", 2020,
+    /// Probability that four pictures are put together into one (Bochkovskiy, Wang & Liao 2020,
     /// arXiv 2004.10934, section 3.3). It costs the reading of four images.
     pub mosaic: f64,
 }

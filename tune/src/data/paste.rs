@@ -192,7 +192,7 @@ mod tests {
                     prop_assert_eq!(pixel[0] > 20, inside, "{} at {:?} of {:?}", pixel[0], (x, y), bbox);
                 }
             }
-            let (x, y) = ((bbox.x_min + bbox.x_max) / 2.0, (bbox.y_min + bbox.y_max) / 2.0);
+            let (x, y) = (f32::midpoint(bbox.x_min, bbox.x_max), f32::midpoint(bbox.y_min, bbox.y_max));
             prop_assert_eq!(picture.part_mut(y as u32, x as u32, x as u32 + 1)[0], 200, "the middle is opaque");
         }
     }

@@ -22,7 +22,7 @@ impl Raster {
             match view.order() {
                 ChannelOrder::Rgb => data.extend_from_slice(row),
                 ChannelOrder::Bgr => {
-                    data.extend(row.as_chunks::<3>().0.iter().flat_map(|[b, g, r]| [*r, *g, *b]))
+                    data.extend(row.as_chunks::<3>().0.iter().flat_map(|[b, g, r]| [*r, *g, *b]));
                 }
                 ChannelOrder::Rgba => {
                     data.extend(row.as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]));

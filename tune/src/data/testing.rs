@@ -8,10 +8,11 @@ use roadproof::detector::ModelManifest;
 
 /// A manifest of classes `car`, `bicycle`, `traffic light`.
 pub(crate) fn manifest(width: u32, height: u32, resize: &str) -> ModelManifest {
+    let pad = if resize == "stretch" { "" } else { "pad_value = 114\n" };
     let text = format!(
         "format = 1\nname = \"test\"\nfile = \"test.onnx\"\n\
          [input]\nwidth = {width}\nheight = {height}\ncolour = \"bgr\"\nmean = [103.5, 116.3, 123.7]\n\
-         std = [57.4, 57.1, 58.4]\nresize = \"{resize}\"\npad_value = 114\n\
+         std = [57.4, 57.1, 58.4]\nresize = \"{resize}\"\n{pad}\
          [decoder]\ntype = \"yolov8\"\n\
          [thresholds]\nscore = 0.4\nnms_iou = 0.6\nmax_detections = 100\n\
          [classes]\nnames = [\"car\", \"bicycle\", \"traffic light\"]\n"

@@ -67,12 +67,8 @@ impl CopyPaste {
                 }
             }
         }
-        donors.iter().any(|donors| !donors.is_empty()).then(|| Pasting {
-            probability: self.probability,
-            most: self.most,
-            scale: self.scale,
-            feather: self.feather,
-            donors,
-        })
+        let Self { probability, most, scale, feather, .. } = *self;
+        let has_donors = donors.iter().any(|donors| !donors.is_empty());
+        has_donors.then_some(Pasting { probability, most, scale, feather, donors })
     }
 }

@@ -16,7 +16,7 @@ pub enum ImbalanceError {
         image: String,
         /// What is wrong.
         #[source]
-        source: DetectorError,
+        source: Box<DetectorError>,
     },
     /// Some images are labelled and others are not, and nobody says what is in those.
     #[error("expected labels of all images, found none of {unlabelled} of {images}, such as {example}")]

@@ -63,7 +63,10 @@ impl Objects {
                 None => match samples.pixels(&mut maker, image) {
                     Ok(pixels) => {
                         parent.detect(&pixels, &thresholds, &mut found).map_err(|source| {
-                            ImbalanceError::Detector { image: samples.name(image).to_owned(), source }
+                            ImbalanceError::Detector {
+                                image: samples.name(image).to_owned(),
+                                source: Box::new(source),
+                            }
                         })?;
                         found.iter().map(|one| Object { class_id: one.class_id, bbox: one.bbox }).collect()
                     }

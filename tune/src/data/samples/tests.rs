@@ -1,5 +1,5 @@
-use roadproof::corruption::Group;
-use roadproof::image::ChannelOrder;
+use roadproof::corruption::{Group, Step};
+use roadproof::image::{ChannelOrder, CompressedDecoder, DecodeLimits};
 
 use super::*;
 use crate::data::{Corruptions, Donor, Family, Geometric, Photometric, SourceOptions, testing};
@@ -95,7 +95,6 @@ fn without_augmentation_it_is_the_detectors_own_preprocessing() {
 
 #[test]
 fn grey_images_are_the_detectors_too() {
-    // a PNG of one channel, made by hand from the decoder's point of view: grey in, grey out
     let grey: Vec<u8> = (0..90 * 70_u32).map(|at| (at * 7 % 251) as u8).collect();
     let view = PixelView::new(ChannelOrder::Mono, 90, 70, 90, &grey).unwrap();
     let manifest = testing::manifest(64, 48, "letterbox");
@@ -167,11 +166,11 @@ fn truth_follows_the_pictures_into_the_networks_pixels() {
             let bbox = truth.bbox;
             // white in the middle; black (or grey, or beyond) a little outside
             assert!(
-                pixel((bbox.x_min + bbox.x_max) / 2.0, (bbox.y_min + bbox.y_max) / 2.0) > 2.0,
+                pixel(f32::midpoint(bbox.x_min, bbox.x_max), f32::midpoint(bbox.y_min, bbox.y_max)) > 2.0,
                 "{number}"
             );
             assert!(bbox.x_min >= 0.0 && bbox.y_min >= 0.0 && bbox.x_max <= 64.0 && bbox.y_max <= 48.0);
-            let (y, before) = ((bbox.y_min + bbox.y_max) / 2.0, bbox.x_min - 2.0);
+            let (y, before) = (f32::midpoint(bbox.y_min, bbox.y_max), bbox.x_min - 2.0);
             assert!(before < 0.0 || pixel(before, y) < 1.0 || bbox.x_min > 30.0, "{number} {bbox:?}");
         }
     }
