@@ -66,7 +66,7 @@ pub struct Table {
 #[derive(Template)]
 #[template(path = "charts.html")]
 struct Page<'a> {
-    page: &'a ChartPage,
+    content: &'a ChartPage,
     drawings: Vec<Drawing<'a>>,
     version: &'static str,
     light: [palette::Step; palette::STEPS],
@@ -102,7 +102,7 @@ struct Line<'a> {
 /// A template failed, which no page should cause.
 pub fn html(page: &ChartPage) -> Result<String, ReportError> {
     let rendered = Page {
-        page,
+        content: page,
         drawings: page.charts.iter().map(drawing).collect(),
         version: env!("CARGO_PKG_VERSION"),
         light: palette::LIGHT,
@@ -196,7 +196,8 @@ mod tests {
         };
         let text = html(&page).unwrap();
         assert!(text.contains("a &#60;b&#62;") || text.contains("a &lt;b&gt;"), "{text}");
-        for part in ["<dt>seed</dt><dd>7</dd>", "scores", "0.0002", "<th scope=\"row\">car</th><td>0.5</td>"] {
+        for part in ["<dt>seed</dt><dd>7</dd>", "scores", "0.0002", "<th scope=\"row\">car</th><td>0.5</td>"]
+        {
             assert!(text.contains(part), "{part}");
         }
         assert!(!text.contains("NaN"));

@@ -5,8 +5,12 @@
 
 #![cfg_attr(test, allow(clippy::float_cmp, reason = "tests compare numbers that are exact by construction"))]
 
+pub mod data;
 pub mod engine;
 pub mod heads;
+pub mod imbalance;
 pub mod losses;
+pub mod prune;
 pub mod tensor;
+pub mod train;
 pub mod truth;

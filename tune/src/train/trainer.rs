@@ -21,8 +21,9 @@ use super::report;
 use super::stage::{Ground, Stage};
 use super::validate::{Figures, Validator};
 use crate::data::Samples;
-use crate::truth::ClassWeights;
+use crate::losses::LossError;
 use crate::prune::{self, PruneOptions, Rank, Sensitivity};
+use crate::truth::ClassWeights;
 
 /// What happens in a run, for whoever shows it.
 #[derive(Debug)]
@@ -100,15 +101,11 @@ impl Trainer {
         let model = Model::load(&student.model_path(), student.sha256.as_deref())?;
         tell(Event::Preparing("images"));
         let mut samples = Samples::open(&options.data, &student, options.seed)?;
-        let weights = balance::apply(&options.imbalance, &mut samples, &parent_manifest, &mut |done, total| {
-            tell(Event::Prepared(done, total));
-        })?;
-        let ground = Ground {
-            options: &options,
-            manifest: &student,
-            parent: &parent,
-            weights: &weights,
-        };
+        let weights =
+            balance::apply(&options.imbalance, &mut samples, &parent_manifest, &mut |done, total| {
+                tell(Event::Prepared(done, total));
+            })?;
+        let ground = Ground { options: &options, manifest: &student, parent: &parent, weights: &weights };
         let run = fingerprint(&options, &model, &parent, samples.sha256());
         let found = checkpoint::latest(folder)?;
         let (stage, progress) = match found {
@@ -126,8 +123,7 @@ impl Trainer {
             }
             None => {
                 tell(Event::Preparing("statistics"));
-                let mut stage = Stage::new(&model, ground)?;
-                stage.estimate_statistics(&samples, options.training.statistics_images)?;
+                let stage = Stage::new(&model, ground)?;
                 (stage, Progress { run, ..Progress::default() })
             }
         };
@@ -163,11 +159,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::NotFinite`] with the last good weights kept; files that cannot be written; images that cannot be read.
-    pub fn run(
-        mut self,
-        stop: &AtomicBool,
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Outcome, TrainError> {
+    pub fn run(mut self, stop: &AtomicBool, tell: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainError> {
         let mut journal = Journal::open(&self.folder, self.progress.journal_bytes)?;
         let steps = self.options.training.steps;
         let (threads, images) = (self.crew.threads(), self.samples.images());
@@ -251,7 +243,12 @@ impl Trainer {
         let Stage { net, parameters, objective, optimiser, average, masks, gradients } = &mut self.stage;
         let subject = Subject { net, parameters, objective, samples: &self.samples };
         let batch = Batch { first: step * count, count, progress };
-        let terms = self.crew.run(subject, batch, training.lanes, gradients)?;
+        let terms = match self.crew.run(subject, batch, training.lanes, gradients) {
+            Err(TrainError::Loss(LossError::NotFinite { model: "student", name, value, .. })) => {
+                return Err(self.give_up(format!("an element of \"{name}\""), value.into()));
+            }
+            terms => terms?,
+        };
         let limit = training.clip;
         let norm = self.crew.install(|| clip(gradients, limit));
         let loss = terms.total();
@@ -324,11 +321,8 @@ impl Trainer {
     }
 
     fn finish(&self) -> Result<ModelManifest, TrainError> {
-        let model = if self.keeps_best() {
-            Model::load(&self.best_path(), None)?
-        } else {
-            self.stage.averaged()
-        };
+        let model =
+            if self.keeps_best() { Model::load(&self.best_path(), None)? } else { self.stage.averaged() };
         let manifest = output::write(&self.folder, &self.name, &model, self.manifest())?;
         if let Some(tuning) = &manifest.tuning {
             report::write(&self.folder, &self.name, tuning)?;
