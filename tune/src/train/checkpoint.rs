@@ -186,6 +186,7 @@ fn serialise(state: &State<'_>, folder: &Path) -> Result<Vec<u8>, TrainError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::masks::Masks;
     use super::super::optimiser::OptimiserOptions;
     use super::*;
     use crate::engine::{Gradients, Parameter, Role};
@@ -207,7 +208,7 @@ mod tests {
         let mut average = Average::new(0.9, &trained);
         for step in 0..3 {
             let gradients = Gradients(vec![Tensor::from_fn(&[2, 3], |index| (index as f32).sin())]);
-            optimiser.step(&mut trained, &gradients, 0.01, &Default::default());
+            optimiser.step(&mut trained, &gradients, 0.01, &Masks::default());
             average.update(&trained, step);
             let progress = Progress { step, optimiser_steps: step + 1, ..Progress::default() };
             let state = State { parameters: &trained, optimiser: &optimiser, average: &average };

@@ -9,7 +9,7 @@ use roadproof::compress::graph::proto::{
 };
 
 /// Side of the network's input.
-pub const SIDE: usize = 64;
+const SIDE: usize = 64;
 const CLASSES: usize = 3;
 /// Four sides of 8 bins.
 const BINS: usize = 4 * 8;
@@ -110,7 +110,7 @@ fn graph() -> ModelProto {
 }
 
 /// Writes the detector as `NAME.onnx` and `NAME.toml`, its weights times `factor`; returns the manifest.
-pub fn write_model(folder: &Path, name: &str, factor: f32) -> PathBuf {
+pub(crate) fn write_model(folder: &Path, name: &str, factor: f32) -> PathBuf {
     let mut proto = graph();
     for tensor in proto.graph.as_mut().unwrap().initializer.iter_mut().filter(|tensor| tensor.is_f32()) {
         let values: Vec<f32> = tensor.f32_values().unwrap().iter().map(|value| value * factor).collect();
@@ -139,7 +139,7 @@ fn prost_bytes(proto: &ModelProto) -> Vec<u8> {
 }
 
 /// Writes pictures with rectangles of three colours, as PNG.
-pub fn write_pictures(folder: &Path, count: usize) {
+pub(crate) fn write_pictures(folder: &Path, count: usize) {
     std::fs::create_dir_all(folder).unwrap();
     for number in 0..count {
         let side = 72;
