@@ -100,8 +100,8 @@ pub(crate) fn model(
         output: outputs.iter().map(output).collect(),
         ..GraphProto::default()
     };
-    // `ModelProto`: ir_version 8, a graph without anything, operators of version `opset`
-    let mut bytes = vec![0x08, 8, 0x3a, 7, 0x12, 5];
+    // `ModelProto`: ir_version 10, a graph without anything, operators of version `opset`
+    let mut bytes = vec![0x08, 10, 0x3a, 7, 0x12, 5];
     bytes.extend_from_slice(b"graph");
     bytes.extend_from_slice(&[0x42, 2, 0x10, opset as u8]);
     let mut model = Model::from_bytes(&bytes, Path::new("test.onnx"), String::new()).unwrap();
@@ -120,7 +120,6 @@ pub(crate) struct Case {
     computed: usize,
     /// Inputs without gradient checks.
     constant: Vec<usize>,
-    tolerance: f32,
 }
 
 impl Case {
@@ -134,7 +133,6 @@ impl Case {
             truths: Vec::new(),
             computed: 0,
             constant: Vec::new(),
-            tolerance: 1e-5,
         }
     }
 
@@ -157,6 +155,10 @@ impl Case {
     pub(crate) fn without(mut self, place: usize) -> Self {
         self.inputs[place] = None;
         self.node.input[place] = String::new();
+        // ONNX Runtime takes offence at a last input that is left out by name
+        while self.node.input.last().is_some_and(String::is_empty) {
+            self.node.input.pop();
+        }
         self
     }
 
@@ -177,11 +179,6 @@ impl Case {
 
     pub(crate) fn constant(mut self, place: usize) -> Self {
         self.constant.push(place);
-        self
-    }
-
-    pub(crate) fn tolerance(mut self, tolerance: f32) -> Self {
-        self.tolerance = tolerance;
         self
     }
 
@@ -219,7 +216,7 @@ impl Case {
                 (Value::F32(found), Elements::F32(expected)) => {
                     let range = expected.iter().fold(0.0f32, |range, value| range.max(value.abs()));
                     for (index, (found, expected)) in found.data().iter().zip(&expected).enumerate() {
-                        let near = self.tolerance * range.max(1e-3);
+                        let near = 1e-5 * range.max(1e-3);
                         let same = found == expected || (found - expected).abs() <= near;
                         prop_assert!(same, "output {place}[{index}]: {found}, ONNX Runtime {expected}");
                     }

@@ -80,6 +80,13 @@ impl Windows {
                 "SAME_LOWER" => Padding::SameLower,
                 other => return Err(format!("expected a known auto_pad, found {other}")),
             };
+            let span = (kernel[axis] - 1) * dilations[axis] + 1;
+            if matches!(padding, Padding::SameUpper | Padding::SameLower) && span < strides[axis] {
+                return Err(format!(
+                    "expected windows of at least the stride {} with auto_pad, found {span}",
+                    strides[axis]
+                ));
+            }
             Ok(Side { kernel: kernel[axis], stride: strides[axis], dilation: dilations[axis], padding })
         };
         Ok(Self { sides: [side(0)?, side(1)?], ceil: context.int("ceil_mode", 0) != 0 })
