@@ -7,12 +7,18 @@ mod load;
 mod op;
 pub mod ops;
 mod run;
+mod statistics;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use roadproof::compress::graph::Model;
 
-pub use load::LoadError;
+pub use load::{Context, LoadError};
 pub use op::{Call, Inputs, Op, OpError, Role, Saved};
 pub use run::{RunError, Tape};
+pub use statistics::Statistics;
 
 use crate::tensor::{Dims, Tensor, Value};
 
