@@ -198,6 +198,17 @@ fn pasted_objects_are_in_both_pictures_and_in_the_truth() {
 }
 
 #[test]
+fn a_donor_that_is_not_there_is_an_error() {
+    let folder = testing::pictures(2);
+    let mut samples = open(&DataOptions::plain(SourceOptions::all(folder.path())));
+    samples.set_pasting(Some(Pasting { probability: 1.0, ..donors() }));
+    let mut maker = samples.maker();
+    let wrong = (0..20).find_map(|number| samples.make(&mut maker, number, 0.0).err());
+    assert!(matches!(wrong, Some(DataError::NoImage { images: 2, .. })), "{wrong:?}");
+    assert_eq!(samples.unreadable(), [""; 0]);
+}
+
+#[test]
 fn a_mosaic_of_labelled_and_other_images_has_no_truth() {
     let (labelled, bare) = (testing::labelled(2, |_| "0 0.5 0.5 0.4 0.4".to_owned()), testing::pictures(2));
     let geometric = Geometric { mosaic: 1.0, ..Geometric::off() };
