@@ -53,8 +53,8 @@ const CHROMA: [[f64; 3]; 2] = [[0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3
 /// What a unit of either chroma adds to red, green and blue.
 const FROM_CHROMA: [[f64; 2]; 3] = [[0.956, 0.619], [-0.272, -0.647], [-1.106, 1.703]];
 
-/// Fraction bits of the fixed-point map.
-const BITS: u32 = 16;
+/// Fraction bits of the fixed-point map: the strongest changes that options allow still fit 32 bits.
+const BITS: u32 = 14;
 
 /// One affine map of a pixel's three values: all four changes together, which clip once, at the end.
 ///
@@ -158,6 +158,23 @@ mod tests {
         let there_and_back =
             mapped(ColourMap::new(0.0, 1.0, 1.0, -40.0), mapped(ColourMap::new(0.0, 1.0, 1.0, 40.0), pixel));
         assert!(there_and_back.iter().zip(pixel).all(|(a, b)| a.abs_diff(b) <= 2), "{there_and_back:?}");
+    }
+
+    #[test]
+    fn the_strongest_changes_fit() {
+        for hue in (-180..=180).step_by(15) {
+            for (contrast, saturation, brightness) in [(4.0, 4.0, 255.0), (4.0, 4.0, -255.0), (0.0, 0.0, 0.0)]
+            {
+                let map = ColourMap::new(brightness, contrast, saturation, f64::from(hue));
+                for corner in 0..8_u8 {
+                    let pixel = [1, 2, 4].map(|bit| if corner & bit > 0 { 255 } else { 0 });
+                    // sums beyond 32 bits would panic
+                    let mapped = mapped(map, pixel);
+                    assert!(contrast > 0.0 || mapped == [0; 3]);
+                    assert!(brightness < 1.0 || corner < 7 || mapped == [255; 3]);
+                }
+            }
+        }
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Samples {
         *self.orders.get_mut().unwrap_or_else(PoisonError::into_inner) = [None, None];
     }
 
-    /// Pastes objects into images.
+    /// Pastes objects into images; those of an image that there is not make [`make`](Self::make) fail.
     pub fn set_pasting(&mut self, pasting: Option<Pasting>) {
         self.pasting = pasting;
     }

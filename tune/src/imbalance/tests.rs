@@ -1,7 +1,9 @@
-use roadproof::detector::BoundingBox;
+use std::path::Path;
+
+use roadproof::detector::{BoundingBox, Detector, ModelManifest, SessionOptions};
 
 use super::*;
-use crate::data::{Donor, Object};
+use crate::data::{DataOptions, Donor, Object, Samples, SourceOptions, testing};
 
 fn object(class_id: u32, side: f32) -> Object {
     Object { class_id, bbox: BoundingBox::new(10.0, 10.0, 10.0 + side, 10.0 + side) }
@@ -115,4 +117,50 @@ fn methods_are_switches_and_their_options_are_checked() {
     assert!(message("[copy_paste]\nmost = 0").contains("copy_paste.most"));
     assert!(message("[copy_paste]\nfeather = 0.9").contains("copy_paste.feather"));
     assert!(toml::from_str::<Options>("[focal_loss]").is_err());
+}
+
+#[test]
+fn objects_come_from_labels_where_there_are_any() {
+    let (labelled, bare) = (testing::labelled(2, |_| "0 0.5 0.5 0.4 0.4".to_owned()), testing::pictures(1));
+    let manifest = testing::manifest(64, 48, "letterbox");
+    let mut options = DataOptions::plain(SourceOptions::all(labelled.path()));
+    let samples = Samples::open(&options, &manifest, 1).unwrap();
+    let objects = Objects::labelled(&samples).unwrap();
+    assert_eq!(Census::of(&objects, 3).instances(), [2, 0, 0]);
+    options.sources.push(SourceOptions::all(bare.path()));
+    let samples = Samples::open(&options, &manifest, 1).unwrap();
+    let error = Objects::labelled(&samples).unwrap_err();
+    assert!(matches!(error, ImbalanceError::Unlabelled { unlabelled: 1, images: 3, .. }), "{error}");
+}
+
+/// On real photographs, with the model of this repository: what it detects has the classes of the labels.
+#[test]
+fn objects_come_from_the_parents_detections_without_labels() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/nanodet-g.toml");
+    let manifest = ModelManifest::load(manifest).unwrap();
+    let Some(folder) = testing::shared("coco128-train") else { return };
+    if !manifest.model_path().is_file() || std::env::var_os("ORT_DYLIB_PATH").is_none() {
+        eprintln!("skipped: {} or ONNX Runtime is not here", manifest.model_path().display());
+        return;
+    }
+    let source = |path| SourceOptions { limit: Some(12), ..SourceOptions::all(path) };
+    let classes = manifest.class_names().len();
+    let census = |objects: Objects| Census::of(&objects, classes);
+    let samples = Samples::open(&DataOptions::plain(source(folder.clone())), &manifest, 1).unwrap();
+    let labelled = census(Objects::labelled(&samples).unwrap());
+
+    let samples = Samples::open(&DataOptions::plain(source(folder.join("images"))), &manifest, 1).unwrap();
+    let mut parent = Detector::load(&manifest, &SessionOptions::default(), &mut |_| ()).unwrap();
+    let mut told = Vec::new();
+    let mut progress = |done, of| told.push((done, of));
+    let found = Objects::detected(&samples, &mut parent, &manifest.thresholds(), 0.5, &mut progress).unwrap();
+    assert_eq!(told, (1..=12).map(|done| (done, 12)).collect::<Vec<_>>());
+    let found = census(found);
+    let both = found.classes_of_images().iter().zip(labelled.classes_of_images());
+    let (mut right, mut all) = (0, 0);
+    for (found, labelled) in both {
+        all += found.len();
+        right += found.iter().filter(|class| labelled.contains(class)).count();
+    }
+    assert!(all >= 6 && right * 10 >= all * 7, "{right} of {all} classes found are labelled");
 }

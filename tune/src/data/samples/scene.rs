@@ -74,7 +74,8 @@ impl Samples {
                     maker.clean.assign(&view);
                     return Ok(image);
                 }
-                Err(error) => self.note_unreadable(image, &error)?,
+                Err(error @ DataError::Image { .. }) => self.note_unreadable(image, &error)?,
+                Err(error) => return Err(error),
             }
         }
         Err(self.too_many_unreadable())
@@ -125,10 +126,11 @@ impl Samples {
             let Maker { decoder, scratch, clean, .. } = maker;
             match self.store.decode(donor.image, decoder) {
                 Ok(view) => scratch.assign(&view),
-                Err(error) => {
+                Err(error @ DataError::Image { .. }) => {
                     self.note_unreadable(donor.image, &error)?;
                     continue;
                 }
+                Err(error) => return Err(error),
             }
             pasting
                 .paste(&donor.object, &scratch.view()?, clean, objects.as_deref_mut(), &mut dice)

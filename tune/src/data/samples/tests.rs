@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use roadproof::corruption::{Group, Step};
 use roadproof::image::{ChannelOrder, CompressedDecoder, DecodeLimits};
 
@@ -34,7 +36,7 @@ fn a_sample_depends_on_nothing_but_its_number() {
     samples.set_sampling(Sampling::new(vec![1.0, 2.5]));
     assert_eq!(samples.epoch_len(), 8);
     let mut maker = samples.maker();
-    let made: Vec<_> = (0..80).map(|number| samples.make(&mut maker, number, 0.5).unwrap()).collect();
+    let made: Vec<_> = (0..96).map(|number| samples.make(&mut maker, number, 0.5).unwrap()).collect();
     // another run, from the end, with other things made between
     let mut again = open(&options);
     again.set_pasting(Some(donors()));
@@ -44,8 +46,8 @@ fn a_sample_depends_on_nothing_but_its_number() {
         again.plain(&mut maker, number % 6).unwrap();
         assert_eq!(&again.make(&mut maker, number as u64, 0.5).unwrap(), expected, "{number}");
     }
-    let kinds: std::collections::BTreeSet<_> =
-        made.iter().filter_map(|one| one.corruption.as_deref()).collect();
+    let steps = made.iter().filter_map(|one| one.corruption.as_deref()?.split_once(':'));
+    let kinds: BTreeSet<_> = steps.map(|(kind, _)| kind).collect();
     assert!(kinds.len() > 20, "{kinds:?}");
     let epoch =
         |epoch: usize| made[8 * epoch..8 * (epoch + 1)].iter().map(|one| one.image).collect::<Vec<_>>();
@@ -137,7 +139,7 @@ fn what_is_held_out_never_comes() {
     let options = DataOptions { corruption, ..DataOptions::plain(SourceOptions::all(folder.path())) };
     let samples = open(&options);
     let mut maker = samples.maker();
-    for number in 0..1000 {
+    for number in 0..300 {
         let step: Step = samples.make(&mut maker, number, 1.0).unwrap().corruption.unwrap().parse().unwrap();
         assert!(matches!(step.corruption.group(), Group::Noise | Group::Digital), "{step}");
     }
@@ -152,29 +154,31 @@ fn truth_follows_the_pictures_into_the_networks_pixels() {
         let inside = |x, y| (24..56).contains(&x) && (18..42).contains(&y);
         testing::write(&path, 80, 60, |x, y| if inside(x, y) { [255; 3] } else { [0; 3] });
     }
-    let geometric = Geometric { flip: 0.5, scale: [0.5, 2.0], translate: 0.2, mosaic: 0.5 };
+    let geometric = Geometric { flip: 0.5, scale: [0.5, 2.0], translate: 0.2, mosaic: 0.0 };
     let options = DataOptions { geometric, ..DataOptions::plain(SourceOptions::all(folder.path())) };
     let samples = open(&options);
     let mut maker = samples.maker();
     let mut boxes = 0;
     for number in 0..200 {
         let made = samples.make(&mut maker, number, 0.0).unwrap();
+        // what is nearer to white than to black, of the first channel
+        let white = made.parent.data()[..64 * 48].iter().enumerate().filter(|(_, value)| **value > 0.45);
+        let white: Vec<_> = white.map(|(at, _)| ((at % 64) as f32, (at / 64) as f32)).collect();
         for truth in made.truth.unwrap() {
             assert_eq!(truth.class_id, 0);
             boxes += 1;
-            let pixel = |x: f32, y: f32| made.parent.data()[y as usize * 64 + x as usize];
-            let bbox = truth.bbox;
-            // white in the middle; black (or grey, or beyond) a little outside
-            assert!(
-                pixel(f32::midpoint(bbox.x_min, bbox.x_max), f32::midpoint(bbox.y_min, bbox.y_max)) > 2.0,
-                "{number}"
-            );
-            assert!(bbox.x_min >= 0.0 && bbox.y_min >= 0.0 && bbox.x_max <= 64.0 && bbox.y_max <= 48.0);
-            let (y, before) = (f32::midpoint(bbox.y_min, bbox.y_max), bbox.x_min - 2.0);
-            assert!(before < 0.0 || pixel(before, y) < 1.0 || bbox.x_min > 30.0, "{number} {bbox:?}");
+            let least = |of: fn(&(f32, f32)) -> f32| white.iter().map(of).fold(f32::INFINITY, f32::min);
+            let most = |of: fn(&(f32, f32)) -> f32| white.iter().map(of).fold(0.0, f32::max) + 1.0;
+            let edges = [
+                (truth.bbox.x_min, least(|at| at.0)),
+                (truth.bbox.y_min, least(|at| at.1)),
+                (truth.bbox.x_max, most(|at| at.0)),
+                (truth.bbox.y_max, most(|at| at.1)),
+            ];
+            assert!(edges.iter().all(|(truth, seen)| (truth - seen).abs() < 1.0), "{number}: {edges:?}");
         }
     }
-    assert!(boxes > 200, "{boxes}");
+    assert!(boxes > 150, "{boxes}");
 }
 
 #[test]
@@ -184,7 +188,7 @@ fn pasted_objects_are_in_both_pictures_and_in_the_truth() {
     let mut maker = samples.maker();
     let before: Vec<_> = (0..20).map(|number| samples.make(&mut maker, number, 0.0).unwrap()).collect();
     samples.set_pasting(Some(Pasting { probability: 1.0, ..donors() }));
-    let mut classes = std::collections::BTreeSet::new();
+    let mut classes = BTreeSet::new();
     for (number, before) in before.iter().enumerate() {
         let made = samples.make(&mut maker, number as u64, 0.0).unwrap();
         assert_ne!(made.parent, before.parent);
@@ -195,6 +199,17 @@ fn pasted_objects_are_in_both_pictures_and_in_the_truth() {
         classes.extend(truth.iter().map(|one| one.class_id));
     }
     assert_eq!(classes, [1, 2].into());
+}
+
+#[test]
+fn a_donor_that_is_not_there_is_an_error() {
+    let folder = testing::pictures(2);
+    let mut samples = open(&DataOptions::plain(SourceOptions::all(folder.path())));
+    samples.set_pasting(Some(Pasting { probability: 1.0, ..donors() }));
+    let mut maker = samples.maker();
+    let wrong = (0..20).find_map(|number| samples.make(&mut maker, number, 0.0).err());
+    assert!(matches!(wrong, Some(DataError::NoImage { images: 2, .. })), "{wrong:?}");
+    assert_eq!(samples.unreadable(), [""; 0]);
 }
 
 #[test]
@@ -250,36 +265,4 @@ fn pictures_too_small_to_be_corrupted_stay_as_they_are() {
     let samples = open(&options);
     let made = samples.make(&mut samples.maker(), 0, 1.0).unwrap();
     assert_eq!((made.corruption, made.student == made.parent), (None, true));
-}
-
-/// Where the time goes, on real photographs: `cargo test --release -p roadproof-tune costs -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures, and judges nothing"]
-fn costs() {
-    let Some(folder) = testing::shared("coco128-train") else { return };
-    let source = SourceOptions { limit: Some(40), ..SourceOptions::all(folder.join("images")) };
-    let plain = DataOptions::plain(source);
-    let manifest = testing::manifest(416, 416, "letterbox");
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let measure = |name: &str, options: &DataOptions| {
-        let samples = Samples::open(options, &manifest, 1).unwrap();
-        let mut maker = samples.maker();
-        let mut make = |number| pool.install(|| samples.make(&mut maker, number, 1.0).map(drop)).unwrap();
-        (0..40).for_each(&mut make);
-        let start = std::time::Instant::now();
-        (40..120).for_each(make);
-        println!("{name:12} {:6.2} ms", start.elapsed().as_secs_f64() * 1e3 / 80.0);
-    };
-    measure("plain", &plain);
-    let options = DataOptions { geometric: Geometric::default(), ..plain.clone() };
-    measure("geometric", &options);
-    let options = DataOptions { photometric: Photometric::default(), ..options };
-    measure("photometric", &options);
-    let geometric = Geometric { mosaic: 1.0, ..Geometric::default() };
-    measure("mosaic", &DataOptions { geometric, ..options.clone() });
-    for group in Group::ALL.into_iter().filter(|group| *group != Group::Stream) {
-        let kinds = vec![Family::Group(group)];
-        let corruption = Corruptions { probability: 1.0, kinds, ..Corruptions::default() };
-        measure(group.name(), &DataOptions { corruption, ..options.clone() });
-    }
 }

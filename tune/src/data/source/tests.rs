@@ -170,3 +170,26 @@ fn frames_of_streams_are_kept_as_they_came_or_as_jpeg() {
     let error = Store::open(&options, &classes()).unwrap_err();
     assert!(matches!(error, DataError::Memory { frames: 0, .. }), "{error}");
 }
+
+#[test]
+fn frames_of_videos_are_kept_as_jpeg() {
+    use opencv::core::{CV_8UC3, Mat, Scalar, Size};
+    use opencv::videoio::{VideoWriter, VideoWriterTrait as _};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drive.avi");
+    let codec = VideoWriter::fourcc('M', 'J', 'P', 'G').unwrap();
+    let mut writer = VideoWriter::new_def(path.to_str().unwrap(), codec, 10.0, Size::new(64, 48)).unwrap();
+    for number in 0..5_u8 {
+        let colour = Scalar::new(200.0, 100.0, 40.0 * f64::from(number), 0.0);
+        writer.write(&Mat::new_rows_cols_with_default(48, 64, CV_8UC3, colour).unwrap()).unwrap();
+    }
+    writer.release().unwrap();
+
+    let store = open(SourceOptions { half: Some(Half::Second), ..SourceOptions::all(&path) }).unwrap();
+    assert_eq!(store.len(), 2);
+    let mut decoder = CompressedDecoder::new(roadproof::image::DecodeLimits::default());
+    let view = store.decode(1, &mut decoder).unwrap();
+    assert_eq!((view.width(), view.height()), (64, 48));
+    let near = |pixel: &[u8; 3]| pixel.iter().zip([120, 100, 200]).all(|(a, b)| a.abs_diff(b) < 12);
+    assert!(view.data().as_chunks::<3>().0.iter().all(near), "the fourth frame, red first");
+}
