@@ -1,5 +1,8 @@
 //! The operators.
 
+mod conv;
+mod products;
+
 use super::Op;
 pub use super::load::Context;
 
@@ -11,5 +14,14 @@ pub fn build(context: &Context<'_>) -> Result<Box<dyn Op>, String> {
     if !matches!(context.node.domain(), "" | "ai.onnx") {
         return Err(format!("operators of \"{}\" cannot be trained", context.node.domain()));
     }
-    Err("this operator cannot be trained".to_owned())
+    match context.node.op_type() {
+        "Conv" => conv::build(context),
+        "ConvTranspose" => conv::build_transposed(context),
+        "Gemm" => products::build_gemm(context),
+        "MatMul" => products::build_matmul(context),
+        _ => Err("this operator cannot be trained".to_owned()),
+    }
 }
+
+#[cfg(test)]
+mod trial;
