@@ -3,6 +3,7 @@
 //! [`Net::load`] takes an ONNX graph apart into operators and parameters, [`Net::forward`] runs it on one image and keeps
 //! what [`Net::backward`] needs, [`Net::store`] puts trained parameters back under their names.
 
+pub mod kernels;
 mod load;
 mod op;
 pub mod ops;

@@ -1,7 +1,7 @@
 //! The statistics of batch normalisations, measured anew.
 //!
 //! A pruned network normalises by means and variances of channels that see other inputs than before: much of the accuracy
-//! that pruning costs comes back with statistics of the network as it is (Li et al., EagleEye, ECCV 2020, section 3.3).
+//! that pruning costs comes back with statistics of the network as it is (Li et al., `EagleEye`, ECCV 2020, section 3.3).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -119,7 +119,9 @@ impl Net {
                     })
                     .collect();
                 let mut moments = Moments::default();
-                parts.iter().for_each(|part| moments.add(part));
+                for part in &parts {
+                    moments.add(part);
+                }
                 found.entry(places).or_default().add(&moments);
                 measured = Some(moments.tensors());
             }

@@ -264,7 +264,7 @@ impl Case {
     }
 
     /// A random linear functional of the outputs, in double precision.
-    fn loss(&self, outputs: &[Value]) -> f64 {
+    fn loss(outputs: &[Value]) -> f64 {
         let mut loss = 0.0;
         for (place, output) in outputs.iter().enumerate() {
             if let Value::F32(output) = output {
@@ -302,8 +302,8 @@ impl Case {
             .collect();
         let mut places: Vec<Option<&mut Tensor>> = sinks.iter_mut().map(Option::as_mut).collect();
         op.backward(&call, &mut places).unwrap();
-        for place in 0..self.inputs.len() {
-            let (Some(tensor), Some(sink)) = (wanted(place), &sinks[place]) else { continue };
+        for (place, sink) in sinks.iter().enumerate() {
+            let (Some(tensor), Some(sink)) = (wanted(place), sink) else { continue };
             for index in 0..tensor.len() {
                 let difference = self.difference(op.as_ref(), place, index);
                 let found = f64::from(sink.data()[index] - 0.5);
@@ -324,7 +324,7 @@ impl Case {
             }
             let inputs: Vec<Option<ValueRef<'_>>> =
                 inputs.iter().map(|input| input.as_ref().map(Value::borrowed)).collect();
-            self.loss(&op.forward(&inputs).unwrap().0)
+            Self::loss(&op.forward(&inputs).unwrap().0)
         };
         (loss(step) - loss(-step)) / (2.0 * f64::from(step))
     }

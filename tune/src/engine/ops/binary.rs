@@ -111,8 +111,14 @@ impl Back<'_> {
     }
 }
 
+/// Whether a power is a square, which needs no logarithm.
+#[allow(clippy::float_cmp, reason = "exponents of models are exact")]
+fn squares(exponent: f32) -> bool {
+    exponent == 2.0
+}
+
 fn power(a: f32, b: f32) -> f32 {
-    if b == 2.0 { a * a } else { a.powf(b) }
+    if squares(b) { a * a } else { a.powf(b) }
 }
 
 fn first_if(condition: bool, value: f32) -> f32 {
@@ -188,7 +194,7 @@ impl Op for Binary {
                 Self::Mul => back.add(0, sink, |g, _, b| g * b),
                 Self::Div => back.add(0, sink, |g, _, b| g / b),
                 Self::Pow => {
-                    back.add(0, sink, |g, a, b| g * if b == 2.0 { 2.0 * a } else { b * a.powf(b - 1.0) })
+                    back.add(0, sink, |g, a, b| g * if squares(b) { 2.0 * a } else { b * a.powf(b - 1.0) });
                 }
                 Self::Max => back.add(0, sink, |g, a, b| first_if(a >= b, g)),
                 Self::Min => back.add(0, sink, |g, a, b| first_if(a <= b, g)),

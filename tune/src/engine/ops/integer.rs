@@ -14,15 +14,15 @@ enum Cast {
 
 /// Operators whose outputs do not depend on what a tensor holds, or are made of integers.
 #[derive(Debug)]
-enum Shape {
+enum Facts {
     /// Of some axes, from one to another.
-    Shape {
+    Sides {
         start: i64,
         end: i64,
     },
     Size,
     Range,
-    ConstantOfShape {
+    Filled {
         value: Value,
     },
 }
@@ -31,17 +31,14 @@ enum Shape {
 pub(super) fn build(context: &Context<'_>) -> Option<Result<Box<dyn Op>, String>> {
     let shape = match context.node.op_type() {
         "Cast" => return Some(cast(context)),
-        "Shape" => Shape::Shape { start: context.int("start", 0), end: context.int("end", i64::MAX) },
-        "Size" => Shape::Size,
-        "Range" => Shape::Range,
+        "Shape" => Facts::Sides { start: context.int("start", 0), end: context.int("end", i64::MAX) },
+        "Size" => Facts::Size,
+        "Range" => Facts::Range,
         "ConstantOfShape" => {
             let given = context.node.attribute("value").and_then(|attribute| attribute.t.as_ref());
-            let value = given.map_or_else(
-                || Ok(Value::F32(Tensor::zeros(&[1]))),
-                |tensor| crate::engine::load::value(tensor),
-            );
+            let value = given.map_or_else(|| Ok(Value::F32(Tensor::zeros(&[1]))), crate::engine::load::value);
             match value {
-                Ok(value) => Shape::ConstantOfShape { value },
+                Ok(value) => Facts::Filled { value },
                 Err(found) => return Some(Err(format!("expected a number as value, found {found}"))),
             }
         }
@@ -112,10 +109,10 @@ fn scalar(inputs: &Inputs<'_>, place: usize) -> Result<i64, OpError> {
     first.ok_or_else(|| OpError::new(format!("expected a number as input {place}, found none")))
 }
 
-impl Op for Shape {
+impl Op for Facts {
     fn forward(&self, inputs: &Inputs<'_>) -> Result<(Vec<Value>, Saved), OpError> {
         let made = match self {
-            Self::Shape { start, end } => {
+            Self::Sides { start, end } => {
                 let dims = any_at(inputs, 0)?.dims();
                 let rank = dims.len() as i64;
                 let counted =
@@ -138,7 +135,7 @@ impl Op for Shape {
                 let data: Vec<i64> = std::iter::successors(Some(start), next).take_while(goes_on).collect();
                 Value::I64(IntTensor { dims: Dims::from_slice(&[data.len()]), data })
             }
-            Self::ConstantOfShape { value } => {
+            Self::Filled { value } => {
                 let sides = &i64_at(inputs, 0)?.data;
                 let dims: Dims = sides.iter().map(|side| size(*side, "sides")).collect::<Result<_, _>>()?;
                 match value {

@@ -54,10 +54,10 @@ mod tests {
         // Abramowitz and Stegun, table 7.1
         for (x, expected) in [
             (0.02f32, 0.022_564_57),
-            (0.5, 0.520_499_88f32),
+            (0.5, 0.520_499_9),
             (0.74, 0.704_678_08),
             (1.0, 0.842_700_8),
-            (2.0, 0.995_322_27),
+            (2.0, 0.995_322_3),
         ] {
             assert!((erf(x) - expected).abs() <= 4e-7 * expected, "{x}: {}", erf(x));
             assert_eq!(erf(-x), -erf(x));

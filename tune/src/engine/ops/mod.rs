@@ -4,6 +4,7 @@ mod attributes;
 mod batch_norm;
 mod binary;
 mod broadcast;
+mod conv;
 mod grid_sample;
 mod integer;
 mod join;
@@ -13,6 +14,7 @@ mod math;
 mod norm;
 mod pick;
 mod pool;
+mod products;
 mod reduce;
 mod resize;
 mod softmax;
@@ -23,6 +25,8 @@ mod window;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial;
 
 use super::Op;
 pub use super::load::Context;
@@ -36,6 +40,10 @@ pub fn build(context: &Context<'_>) -> Result<Box<dyn Op>, String> {
         return Err(format!("operators of \"{}\" cannot be trained", context.node.domain()));
     }
     match context.node.op_type() {
+        "Conv" => return conv::build(context),
+        "ConvTranspose" => return conv::build_transposed(context),
+        "Gemm" => return products::build_gemm(context),
+        "MatMul" => return products::build_matmul(context),
         "BatchNormalization" => return batch_norm::build(context),
         "Resize" | "Upsample" => return resize::build(context),
         "GridSample" => return grid_sample::build(context),

@@ -210,7 +210,9 @@ impl Op for GlobalPool {
         let plane = (sink.len() / gradient.len().max(1)).max(1);
         for (sink, gradient) in sink.data_mut().chunks_exact_mut(plane).zip(gradient.data()) {
             let share = gradient / plane as f32;
-            sink.iter_mut().for_each(|sink| *sink += share);
+            for sink in sink {
+                *sink += share;
+            }
         }
         Ok(())
     }

@@ -84,7 +84,9 @@ impl Reduce {
                 }
             }
         });
-        output.iter_mut().for_each(|value| *value *= sign);
+        for value in output {
+            *value *= sign;
+        }
         indices
     }
 }
@@ -165,7 +167,8 @@ impl Op for ArgExtreme {
             let at = |index: usize| input.data()[start + index * inner];
             let better = |one: f32, other: f32| if self.greatest { one > other } else { one < other };
             let best = (1..side).fold(0, |best, index| {
-                let wins = better(at(index), at(best)) || self.last && at(index) == at(best);
+                // as large as the best and behind it, or larger
+                let wins = if self.last { !better(at(best), at(index)) } else { better(at(index), at(best)) };
                 if wins { index } else { best }
             });
             data.push(best as i64);

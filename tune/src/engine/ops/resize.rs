@@ -94,9 +94,8 @@ impl Resize {
         let at = index as f32;
         match self.coordinates {
             Coordinates::Asymmetric => at / scale,
-            Coordinates::PytorchHalfPixel if output <= 1 => 0.0,
+            Coordinates::PytorchHalfPixel | Coordinates::AlignCorners if output <= 1 => 0.0,
             Coordinates::HalfPixel | Coordinates::PytorchHalfPixel => (at + 0.5) / scale - 0.5,
-            Coordinates::AlignCorners if output <= 1 => 0.0,
             Coordinates::AlignCorners => at * (input - 1) as f32 / (output - 1) as f32,
         }
     }
@@ -106,12 +105,11 @@ impl Resize {
         match self.interpolation {
             Interpolation::Nearest(nearest) => {
                 let nearest = match nearest {
-                    Nearest::Floor => place.floor(),
-                    Nearest::Ceil => place.ceil(),
                     Nearest::RoundPreferFloor => (place - 0.5).ceil(),
                     Nearest::RoundPreferCeil => (place + 0.5).floor(),
+                    Nearest::Ceil => place.ceil(),
                     Nearest::BySize if shrinks => place.ceil(),
-                    Nearest::BySize => place.floor(),
+                    Nearest::BySize | Nearest::Floor => place.floor(),
                 };
                 let index = (nearest.max(0.0) as usize).min(last);
                 (index, index, 0.0)

@@ -139,7 +139,7 @@ impl Op for Unary {
             Self::LeakyRelu(alpha) => back.add(sink, |x, _| step(x < 0.0, alpha, 1.0)),
             Self::Elu(alpha) => back.add(sink, |x, y| step(x < 0.0, y + alpha, 1.0)),
             Self::HardSwish => {
-                back.add(sink, |x, _| step(x <= -3.0, 0.0, step(x >= 3.0, 1.0, x / 3.0 + 0.5)))
+                back.add(sink, |x, _| step(x <= -3.0, 0.0, step(x >= 3.0, 1.0, x / 3.0 + 0.5)));
             }
             Self::HardSigmoid(alpha, _) => back.add(sink, |_, y| step(y > 0.0 && y < 1.0, alpha, 0.0)),
             Self::Sigmoid => back.add(sink, |_, y| y * (1.0 - y)),
