@@ -17,8 +17,8 @@ pub fn build(context: &Context<'_>) -> Result<Box<dyn Op>, String> {
     match context.node.op_type() {
         "Conv" => conv::build(context),
         "ConvTranspose" => conv::build_transposed(context),
-        "Gemm" => products::build_gemm(context),
-        "MatMul" => products::build_matmul(context),
+        "Gemm" => Ok(products::build_gemm(context)),
+        "MatMul" => Ok(products::build_matmul(context)),
         _ => Err("this operator cannot be trained".to_owned()),
     }
 }
