@@ -126,9 +126,14 @@ pub(crate) fn peak_and_total(logits: &[f64], temperature: f64) -> (f64, f64) {
 
 /// Of the index, under the softmax of the logits.
 fn expectation(logits: &[f64]) -> f64 {
-    let (peak, total) = peak_and_total(logits, 1.0);
-    let weighted = |(bin, logit): (usize, &f64)| bin as f64 * (logit - peak).exp();
-    logits.iter().enumerate().map(weighted).sum::<f64>() / total
+    let peak = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (mut total, mut weighted) = (0.0, 0.0);
+    for (bin, logit) in logits.iter().enumerate() {
+        let weight = (logit - peak).exp();
+        total += weight;
+        weighted += weight * bin as f64;
+    }
+    weighted / total
 }
 
 fn four(values: &[f64]) -> [f64; 4] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::giou::overlap;
+use super::giou::{distance, overlap};
 use super::matching;
 use super::{LabelOptions, LossError};
 use crate::heads::{Corners, Location, View};
@@ -141,10 +141,10 @@ fn queries(student: View<'_>, truth: &[Truth]) -> Result<Vec<Match>, LossError> 
     for object in truth {
         let bbox = corners(object);
         for (location, found) in locations.iter().zip(&boxes) {
-            let [class, distance, giou] = QUERY_COSTS;
+            let [class, apart, giou] = QUERY_COSTS;
             costs.push(
                 class * class_cost(f64::from(student.score(*location, object.class_id as usize)))
-                    + distance * apart(found, &bbox, student.head.size())
+                    + apart * distance(found, &bbox, student.head.size()).0
                     - giou * overlap(found, &bbox).giou,
             );
         }
@@ -166,15 +166,6 @@ fn queries(student: View<'_>, truth: &[Truth]) -> Result<Vec<Match>, LossError> 
 fn class_cost(p: f64) -> f64 {
     let p = p.clamp(1e-8, 1.0 - 1e-8);
     0.25 * (1.0 - p).powi(2) * -p.ln() - 0.75 * p.powi(2) * -(1.0 - p).ln()
-}
-
-/// The sum of the distances of centres and sizes, in widths and heights of the input.
-fn apart(a: &Corners, b: &Corners, [width, height]: [f64; 2]) -> f64 {
-    let along = |start: usize, end: usize, size: f64| {
-        let (low, high) = ((a[start] - b[start]) / size, (a[end] - b[end]) / size);
-        f64::midpoint(low, high).abs() + (high - low).abs()
-    };
-    along(0, 2, width) + along(1, 3, height)
 }
 
 #[cfg(test)]

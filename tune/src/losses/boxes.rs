@@ -1,6 +1,6 @@
 //! Boxes towards other boxes, and the distributions of their sides towards other distributions.
 
-use super::giou::overlap;
+use super::giou::{distance, overlap};
 use super::positives::Positive;
 use crate::heads::{BoxCoder, BoxValues, Corners, Grid, Location, Sinks, View, peak_and_total};
 use crate::truth::ClassWeights;
@@ -21,6 +21,8 @@ pub(super) struct Target {
 pub(super) struct Pull {
     /// Of `1 - GIoU`.
     pub(super) giou: f64,
+    /// Of the distance of centres and sizes.
+    pub(super) l1: f64,
     /// Of the mean divergence of the sides.
     pub(super) distributions: f64,
     /// Temperature of the student's distributions.
@@ -28,9 +30,9 @@ pub(super) struct Pull {
 }
 
 impl Pull {
-    /// Whether there is anything to do for boxes of a kind.
+    /// Whether there is nothing to do.
     pub(super) fn is_idle(&self) -> bool {
-        self.giou == 0.0 && self.distributions == 0.0
+        self.giou == 0.0 && self.l1 == 0.0 && self.distributions == 0.0
     }
 
     /// The losses of the box and of its distributions. Adds their gradients.
@@ -39,11 +41,16 @@ impl Pull {
         let values = student.box_values(target.location);
         let mut gradients = BoxValues::from_elem(0.0, values.len());
         let mut losses = (0.0, 0.0);
-        let factor = self.giou * target.weight;
-        if factor > 0.0 {
-            let found = overlap(&block.coder.decode(target.location.row, &values), &target.bbox);
-            losses.0 = factor * (1.0 - found.giou);
-            let edges = found.gradient.map(|edge| -factor * edge);
+        if target.weight > 0.0 && (self.giou > 0.0 || self.l1 > 0.0) {
+            let bbox = block.coder.decode(target.location.row, &values);
+            let (giou, l1) = (self.giou * target.weight, self.l1 * target.weight);
+            let found = overlap(&bbox, &target.bbox);
+            let (apart, by_edges) = distance(&bbox, &target.bbox, student.head.size());
+            losses.0 = giou * (1.0 - found.giou) + l1 * apart;
+            let mut edges = found.gradient.map(|edge| -giou * edge);
+            for (edge, by_edge) in edges.iter_mut().zip(by_edges) {
+                *edge += l1 * by_edge;
+            }
             block.coder.backward(&values, &edges, &mut gradients);
         }
         let factor = self.distributions * target.weight / 4.0;

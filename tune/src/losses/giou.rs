@@ -1,4 +1,4 @@
-//! Generalised intersection over union.
+//! How far two boxes are apart: generalised intersection over union, and distance.
 
 use crate::heads::Corners;
 
@@ -39,6 +39,24 @@ pub(super) fn overlap(a: &Corners, b: &Corners) -> Overlap {
     };
     let ([left, right], [top, bottom]) = (edges(&x, &y), edges(&y, &x));
     Overlap { iou, giou, gradient: [left, top, right, bottom] }
+}
+
+/// The sum of the distances of two boxes' centres and sizes in widths and heights of the input, and its gradient by the edges
+/// of the first box (Carion et al., "End-to-End Object Detection with Transformers", ECCV 2020, section 3.1).
+pub(super) fn distance(a: &Corners, b: &Corners, [width, height]: [f64; 2]) -> (f64, Corners) {
+    let along = |start: usize, end: usize, size: f64| {
+        let (low, high) = ((a[start] - b[start]) / size, (a[end] - b[end]) / size);
+        let (centre, length) = (f64::midpoint(low, high), high - low);
+        let (by_centre, by_length) = (sign(centre) / (2.0 * size), sign(length) / size);
+        (centre.abs() + length.abs(), [by_centre - by_length, by_centre + by_length])
+    };
+    let ((x, [left, right]), (y, [top, bottom])) = (along(0, 2, width), along(1, 3, height));
+    (x + y, [left, top, right, bottom])
+}
+
+/// Derivative of `|a|`; 0 at 0.
+fn sign(a: f64) -> f64 {
+    if a == 0.0 { 0.0 } else { a.signum() }
 }
 
 /// Lengths along an axis, and their gradients by the start and the end of the first interval.
@@ -119,6 +137,22 @@ mod tests {
                 let numeric = (moved(step) - moved(-step)) / (2.0 * step);
                 prop_assert!((found.gradient[edge] - numeric).abs() < 1e-5, "{} {numeric}", found.gradient[edge]);
             }
+        }
+
+        #[test]
+        fn distances_have_the_gradients_of_finite_differences(a in any_box(), b in any_box()) {
+            let (found, gradient) = distance(&a, &b, [640.0, 480.0]);
+            prop_assert!((found - distance(&b, &a, [640.0, 480.0]).0).abs() < 1e-12);
+            for edge in 0..4 {
+                let moved = |by: f64| {
+                    let mut a = a;
+                    a[edge] += by;
+                    distance(&a, &b, [640.0, 480.0]).0
+                };
+                let numeric = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                prop_assert!((gradient[edge] - numeric).abs() < 1e-6, "{} {numeric}", gradient[edge]);
+            }
+            prop_assert_eq!(distance(&a, &a, [640.0, 480.0]), (0.0, [0.0; 4]));
         }
 
         #[test]

@@ -38,7 +38,8 @@ fn approach(
         terms.label_scores =
             scores(options, (options.scores / normaliser) as f32, weights, student, matches, sinks);
     }
-    let pull = Pull { giou: options.giou, distributions: options.distributions, temperature: 1.0 };
+    let pull =
+        Pull { giou: options.giou, l1: options.l1, distributions: options.distributions, temperature: 1.0 };
     if !pull.is_idle() {
         for matched in matches {
             let location = matched.location;

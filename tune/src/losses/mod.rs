@@ -216,6 +216,7 @@ impl Objective {
         }
         let pull = Pull {
             giou: options.boxes.giou,
+            l1: options.boxes.l1,
             distributions: options.boxes.distributions,
             temperature: options.boxes.temperature,
         };

@@ -38,6 +38,9 @@ pub struct ScoreOptions {
 pub struct BoxOptions {
     /// Weight of `1 - GIoU` of the boxes, at least 0; 2 by default.
     pub giou: f64,
+    /// Weight of the distances of the boxes' centres and sizes, in widths and heights of the input, at least 0; 0 by
+    /// default.
+    pub l1: f64,
     /// Weight of the divergence of the distributions of NanoDet's sides, at least 0; 0.25 by default. Other heads have
     /// none.
     pub distributions: f64,
@@ -85,6 +88,9 @@ pub struct LabelOptions {
     pub scores: f64,
     /// Weight of `1 - GIoU` of the boxes, at least 0.
     pub giou: f64,
+    /// Weight of the distances of the boxes' centres and sizes, in widths and heights of the input, at least 0; RT-DETR
+    /// itself was trained with 5, and 2 of `giou`.
+    pub l1: f64,
     /// Weight of the cross entropy of the distributions of NanoDet's sides (distribution focal loss), at least 0. Other
     /// heads have none.
     pub distributions: f64,
@@ -124,7 +130,7 @@ impl Default for ScoreOptions {
 
 impl Default for BoxOptions {
     fn default() -> Self {
-        Self { giou: 2.0, distributions: 0.25, temperature: 10.0 }
+        Self { giou: 2.0, l1: 0.0, distributions: 0.25, temperature: 10.0 }
     }
 }
 
@@ -139,6 +145,7 @@ impl Default for LabelOptions {
         Self {
             scores: 0.0,
             giou: 0.0,
+            l1: 0.0,
             distributions: 0.0,
             beta: None,
             top_k: 10,
@@ -153,7 +160,7 @@ impl LabelOptions {
     /// Whether anything is learnt from labels.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.scores > 0.0 || self.giou > 0.0 || self.distributions > 0.0
+        self.scores > 0.0 || self.giou > 0.0 || self.l1 > 0.0 || self.distributions > 0.0
     }
 }
 
@@ -181,6 +188,7 @@ impl Options {
         weight("scores.weight", scores.weight)?;
         beta("scores.beta", scores.beta)?;
         weight("boxes.giou", boxes.giou)?;
+        weight("boxes.l1", boxes.l1)?;
         weight("boxes.distributions", boxes.distributions)?;
         between("boxes.temperature", boxes.temperature, 1.0, 100.0)?;
         weight("features.weight", features.weight)?;
@@ -192,6 +200,7 @@ impl Options {
         }
         weight("labels.scores", labels.scores)?;
         weight("labels.giou", labels.giou)?;
+        weight("labels.l1", labels.l1)?;
         weight("labels.distributions", labels.distributions)?;
         beta("labels.beta", labels.beta.unwrap_or(0.0))?;
         check("labels.top_k", (1..=100).contains(&labels.top_k), || {
@@ -236,6 +245,8 @@ mod tests {
             ("scores.weight", "scores.weight = -1.0"),
             ("scores.beta", "scores.beta = 0.5"),
             ("boxes.giou", "boxes.giou = inf"),
+            ("boxes.l1", "boxes.l1 = -0.1"),
+            ("labels.l1", "labels.l1 = nan"),
             ("boxes.temperature", "boxes.temperature = 0.5"),
             ("features.pairs", "features.pairs = [{ student = 'a' }, { student = 'a', parent = 'b' }]"),
             ("labels.beta", "labels.beta = 9.0"),

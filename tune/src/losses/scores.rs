@@ -26,7 +26,8 @@ impl QualityFocal {
         let p = p.clamp(MARGIN, 1.0 - MARGIN);
         let slope = p * (1.0 - p);
         let distance = p - t;
-        let entropy = -(1.0 - t) * (1.0 - p).ln() - t * p.ln();
+        let positive = if t > 0.0 { t * p.ln() } else { 0.0 };
+        let entropy = -(1.0 - t) * log_of_rest(p) - positive;
         // by the logit, the entropy's gradient is p - t and that of p is p (1 - p)
         let (loss, by_logit) = if self.beta == 2.0 {
             let square = distance * distance;
@@ -68,6 +69,15 @@ impl QualityFocal {
             }
         });
         sum
+    }
+}
+
+/// `log(1 - p)`. Most probabilities are small: for them a few terms of the series are as exact as float32, and faster.
+fn log_of_rest(p: f32) -> f32 {
+    if p < 1.0 / 32.0 {
+        -p * (1.0 + p * (1.0 / 2.0 + p * (1.0 / 3.0 + p * (1.0 / 4.0 + p * (1.0 / 5.0)))))
+    } else {
+        (1.0 - p).ln()
     }
 }
 
@@ -137,6 +147,13 @@ mod tests {
             prop_assert!((f64::from(loss) - plain(z, t, beta64)).abs() < 1e-5 * (1.0 + z.abs()));
             prop_assert!((f64::from(by_logit) - numeric).abs() < 1e-4, "{by_logit} {numeric}");
             prop_assert!((f64::from(by_probability) * p * (1.0 - p) - numeric).abs() < 1e-4);
+        }
+
+        #[test]
+        fn logarithms_of_the_rest_are_exact(p in prop_oneof![0f32..0.05, 0f32..0.99]) {
+            let exact = (-f64::from(p)).ln_1p();
+            let room = if p < 1.0 / 32.0 { 2e-7 * exact.abs() } else { 1e-7 + 1e-6 * exact.abs() };
+            prop_assert!((f64::from(log_of_rest(p)) - exact).abs() <= room);
         }
 
         #[test]

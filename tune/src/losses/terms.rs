@@ -7,7 +7,7 @@ use std::ops::AddAssign;
 pub struct Terms {
     /// Scores like the parent's.
     pub scores: f64,
-    /// Boxes like the parent's (GIoU).
+    /// Boxes like the parent's (GIoU and distance).
     pub boxes: f64,
     /// Distributions of sides like the parent's.
     pub distributions: f64,
@@ -15,7 +15,7 @@ pub struct Terms {
     pub features: f64,
     /// Scores like the labels.
     pub label_scores: f64,
-    /// Boxes like the labels (GIoU).
+    /// Boxes like the labels (GIoU and distance).
     pub label_boxes: f64,
     /// Distributions of sides like the labels.
     pub label_distributions: f64,
