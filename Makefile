@@ -12,7 +12,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ENV := . scripts/env.sh &&
 
-.PHONY: help setup setup-tools build demo test test-reference lint bench doc clean distclean
+.PHONY: help setup setup-tools build tune demo test test-reference lint bench doc clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,11 +23,15 @@ setup: ## Install ROS 2, ONNX Runtime, messages, model weights and footage into 
 build: setup ## Build target/release/roadproof
 	@$(ENV) cargo build --release --locked
 
+tune: setup ## Build target/release/roadproof-tune, which fine-tunes compressed models
+	@$(ENV) cargo build --release --locked -p roadproof-tune
+
 demo: build ## Run the node on two cameras with real footage; ends with a summary and annotated frames
 	@$(ENV) scripts/demo.sh
 
 test: build ## Unit and property tests (cargo), then set-up and end-to-end tests over ROS 2 (pytest)
 	@$(ENV) cargo test --locked
+	@$(ENV) cargo test --locked -p roadproof-tune
 	@$(ENV) ROADPROOF_BIN="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests
 
 # Not part of `test`: the reference is slow, and building its environment takes minutes.
@@ -40,9 +44,10 @@ setup-tools:
 	@scripts/setup.sh system rust ros python onnxruntime interfaces lint
 
 lint: setup-tools ## Formatting, clippy with and without ROS, dependency rules, shell and Python scripts
-	cargo fmt --check
+	cargo fmt --all --check
 	$(ENV) cargo clippy --locked --all-targets -- -D warnings
 	$(ENV) cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	$(ENV) cargo clippy --locked --all-targets -p roadproof-tune -- -D warnings
 	@if cargo deny --version >/dev/null 2>&1; then set -x; cargo deny --all-features --locked check; \
 	    else echo 'lint: cargo-deny is not installed, its checks are left out'; fi
 	# Files of scripts/setup/ are checked as what scripts/setup.sh sources.

@@ -29,6 +29,7 @@ use std::collections::HashSet;
 pub use error::CompressError;
 pub use fidelity::Reference;
 pub use images::{CalibrationImage, CalibrationImages};
+pub use runner::{Elements, InferenceSession, OutputTensor};
 pub use shapes::Shapes;
 
 /// The nodes that options name; each has to be one of the model's.

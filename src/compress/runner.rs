@@ -9,6 +9,80 @@ use super::{CalibrationImages, CompressError, Progress};
 use crate::detector::manifest::InputSpec;
 use crate::detector::probe::{Probe, Values};
 
+/// A tensor that ONNX Runtime made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutputTensor {
+    /// Its name in the graph.
+    pub name: String,
+    /// Its sides, outermost first.
+    pub dims: Vec<i64>,
+    /// Its elements, row-major.
+    pub elements: Elements,
+}
+
+/// The elements of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Elements {
+    /// Of float32.
+    F32(Vec<f32>),
+    /// Of int64, int32, uint8, int8 or bool (0 and 1), widened.
+    I64(Vec<i64>),
+    /// Of another type, not read.
+    Other,
+}
+
+/// A model in memory under ONNX Runtime, on the CPU and in float32, for any of its tensors.
+pub struct InferenceSession(Runner);
+
+impl std::fmt::Debug for InferenceSession {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("InferenceSession").finish_non_exhaustive()
+    }
+}
+
+impl InferenceSession {
+    /// Opens as much of a model as `tensors` need: names of outputs or of what nodes make; inputs and constants are left
+    /// out. `shape` is that of the model's one input, of float32.
+    ///
+    /// # Errors
+    /// ONNX Runtime refuses the model, or it has another input.
+    pub fn open<'a>(
+        model: &Model,
+        shape: &[i64],
+        tensors: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, CompressError> {
+        Ok(Self(Runner::new(model, shape, tensors)?))
+    }
+
+    /// The elements of the input, row-major, to be written before [`run`](Self::run).
+    pub fn input_mut(&mut self) -> &mut [f32] {
+        self.0.input_mut()
+    }
+
+    /// Runs the model on what [`input_mut`](Self::input_mut) holds. The tensors come in the order of the model's part that
+    /// is run.
+    ///
+    /// # Errors
+    /// ONNX Runtime cannot run it.
+    pub fn run(&mut self) -> Result<Vec<OutputTensor>, CompressError> {
+        let mut made = Vec::new();
+        self.0.run(|name, dims, values| {
+            let elements = match values {
+                Values::F32(values) => Elements::F32(values.to_vec()),
+                Values::I64(values) => Elements::I64(values.to_vec()),
+                Values::I32(values) => Elements::I64(values.iter().map(|value| i64::from(*value)).collect()),
+                Values::U8(values) => Elements::I64(values.iter().map(|value| i64::from(*value)).collect()),
+                Values::I8(values) => Elements::I64(values.iter().map(|value| i64::from(*value)).collect()),
+                Values::Bool(values) => Elements::I64(values.iter().map(|value| i64::from(*value)).collect()),
+                Values::Other => Elements::Other,
+            };
+            made.push(OutputTensor { name: name.to_owned(), dims: dims.to_vec(), elements });
+        })?;
+        Ok(made)
+    }
+}
+
 /// Runs as much of a model as some of its tensors need.
 pub(super) struct Runner {
     probe: Probe,

@@ -48,12 +48,7 @@ impl Probe {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_on(
-        threads: usize,
-        bytes: &[u8],
-        shape: &[i64],
-        path: &Path,
-    ) -> Result<Self, DetectorError> {
+    pub fn open_on(threads: usize, bytes: &[u8], shape: &[i64], path: &Path) -> Result<Self, DetectorError> {
         let refused = |message: String| DetectorError::Session { path: path.to_owned(), message };
         let runtime = library::runtime()?;
         let options = SessionOptions { intra_op_threads: threads, ..SessionOptions::default() };
@@ -84,10 +79,7 @@ impl Probe {
     ///
     /// # Errors
     /// ONNX Runtime cannot run it.
-    pub fn run(
-        &mut self,
-        mut read: impl FnMut(&str, &[i64], Values<'_>),
-    ) -> Result<(), DetectorError> {
+    pub fn run(&mut self, mut read: impl FnMut(&str, &[i64], Values<'_>)) -> Result<(), DetectorError> {
         let outputs = self.session.run(ort::inputs![&self.tensor]).map_err(|error| {
             DetectorError::Inference { name: self.path.display().to_string(), message: error.to_string() }
         })?;

@@ -66,7 +66,7 @@ pub struct Table {
 #[derive(Template)]
 #[template(path = "charts.html")]
 struct Page<'a> {
-    page: &'a ChartPage,
+    content: &'a ChartPage,
     drawings: Vec<Drawing<'a>>,
     version: &'static str,
     light: [palette::Step; palette::STEPS],
@@ -102,7 +102,7 @@ struct Line<'a> {
 /// A template failed, which no page should cause.
 pub fn html(page: &ChartPage) -> Result<String, ReportError> {
     let rendered = Page {
-        page,
+        content: page,
         drawings: page.charts.iter().map(drawing).collect(),
         version: env!("CARGO_PKG_VERSION"),
         light: palette::LIGHT,

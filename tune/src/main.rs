@@ -1,3 +1,9 @@
 //! `roadproof-tune`: wins back what compression lost.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -23,7 +23,8 @@ use super::manifest::{Activation, DecoderKind, DecoderSpec, InputSpec};
 pub use candidates::{Candidates, DecodeStats};
 pub(crate) use outputs::shape_text;
 pub use outputs::{OutputInfo, TensorView};
-pub(crate) use rows::{Part, Row, RowBlock};
+pub(crate) use rows::Row;
+pub use rows::{Part, RowBlock};
 
 use outputs::Outputs;
 

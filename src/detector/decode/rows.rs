@@ -6,25 +6,32 @@ use super::{Candidates, Decoder, Head};
 /// A matrix inside an output: element (row, column) lies `start + row * row_stride + column * column_stride` elements
 /// into an image's share of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Part {
+pub struct Part {
     /// Index among the outputs.
-    pub(crate) output: usize,
-    pub(crate) start: usize,
-    pub(crate) row_stride: usize,
-    pub(crate) column_stride: usize,
-    pub(crate) columns: usize,
+    pub output: usize,
+    /// Where its first element lies.
+    pub start: usize,
+    /// Elements from a row to the next.
+    pub row_stride: usize,
+    /// Elements from a column to the next.
+    pub column_stride: usize,
+    /// Elements of a row.
+    pub columns: usize,
 }
 
 /// Rows of boxes with their scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RowBlock {
-    pub(crate) rows: usize,
+pub struct RowBlock {
+    /// How many.
+    pub rows: usize,
     /// Number of the first row.
-    pub(crate) first_row: usize,
-    pub(crate) scores: Part,
-    pub(crate) boxes: Part,
+    pub first_row: usize,
+    /// A column per class.
+    pub scores: Part,
+    /// What the box is made of.
+    pub boxes: Part,
     /// One column, where the head has objectness.
-    pub(crate) objectness: Option<Part>,
+    pub objectness: Option<Part>,
 }
 
 /// One row that may hold an object.
@@ -54,6 +61,16 @@ impl Decoder {
             Head::Yolov5(head) => head.row_blocks(),
             Head::Yolov8(head) => head.row_blocks(),
             Head::EndToEnd(_) | Head::Rtdetr(_) => Vec::new(),
+        }
+    }
+
+    /// Where boxes and scores lie in the outputs, in ascending order of the rows: a block per level, or one. Empty for
+    /// end-to-end heads, whose rows hold no scores of all classes.
+    #[must_use]
+    pub fn layout(&self) -> Vec<RowBlock> {
+        match &self.head {
+            Head::Rtdetr(head) => vec![head.row_block()],
+            _ => self.row_blocks(),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::outputs::{Matrix, Outputs, ShapeChanged};
 use super::scores::ScoreReader;
-use super::{Candidates, TensorView};
+use super::{Candidates, RowBlock, TensorView};
 use crate::detector::{BoundingBox, DetectorError};
 
 const BOX_COLUMNS: usize = 4;
@@ -73,6 +73,19 @@ impl Rtdetr {
 
     fn bounding_box(&self, [x, y, w, h]: &[f32; BOX_COLUMNS]) -> BoundingBox {
         BoundingBox::from_centre(x * self.width, y * self.height, w * self.width, h * self.height)
+    }
+
+    pub(super) fn row_block(&self) -> RowBlock {
+        let (rows, boxes, scores) = match self.layout {
+            Layout::Joined(matrix) => {
+                let scores = matrix.part(0, BOX_COLUMNS, matrix.columns - BOX_COLUMNS);
+                (matrix.rows, matrix.part(0, 0, BOX_COLUMNS), scores)
+            }
+            Layout::Apart { scores, boxes } => {
+                (scores.rows, boxes.part(0, 0, BOX_COLUMNS), scores.part(0, 0, scores.columns))
+            }
+        };
+        RowBlock { rows, first_row: 0, scores, boxes, objectness: None }
     }
 
     pub(super) fn visit_scores(&self, outputs: &[TensorView<'_>], visit: &mut dyn FnMut(f32)) {

@@ -57,7 +57,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 (lane..batch).step_by(lanes).try_for_each(|_| one(&net, &parameters, &input, sum))
             })?;
             if let Some((first, others)) = sums.split_first_mut() {
-                others.iter().for_each(|other| first.add(other));
+                for other in others.iter() {
+                    first.add(other);
+                }
                 clip(first, 1.0);
                 optimiser.step(&mut parameters, first, 1e-6, &Masks::default());
             }

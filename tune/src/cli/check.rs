@@ -38,9 +38,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut outputs = Vec::new();
     for ((id, name), expected) in net.outputs().iter().zip(&names).zip(expected) {
         let found = tape.tensor(*id).map_or(&[][..], |tensor| tensor.data());
-        let range = expected.data().iter().fold([f32::MAX, f32::MIN], |[low, high], value| {
-            [low.min(*value), high.max(*value)]
-        });
+        let range = expected
+            .data()
+            .iter()
+            .fold([f32::MAX, f32::MIN], |[low, high], value| [low.min(*value), high.max(*value)]);
         let range = f64::from((range[1] - range[0]).max(f32::MIN_POSITIVE));
         let differences = found.iter().zip(expected.data()).map(|(a, b)| f64::from((a - b).abs()));
         let difference = differences.fold(0.0, f64::max) / range;

@@ -1,6 +1,6 @@
 //! From an ONNX graph to a network, and back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use roadproof::compress::graph::proto::{TensorProto, data_type};
 use roadproof::compress::graph::{GraphError, Model, node_name};
@@ -59,49 +59,72 @@ impl Net {
         shape: &[i64],
         freeze: &dyn Fn(&str) -> bool,
     ) -> Result<(Self, Parameters), LoadError> {
-        let model = simplify::fold_constants(model, shape)?;
-        let graph = model.graph();
         let path = model.path().display().to_string();
         let graphs = |expected: &str, found: String| LoadError::Graphs {
             path: path.clone(),
             expected: expected.to_owned(),
             found,
         };
-        let [input] = graph.input.as_slice() else {
-            return Err(graphs("one input", format!("{}", graph.input.len())));
+        // before version 4 of the format every constant had to be an input too
+        let constants: HashSet<&str> = model.graph().initializer.iter().map(TensorProto::name).collect();
+        let given = model.graph().input.iter().filter(|input| !constants.contains(input.name())).count();
+        if given != 1 {
+            return Err(graphs("one input", given.to_string()));
+        }
+        let model = simplify::fold_constants(model, shape)?;
+        let graph = model.graph();
+        let Some(input) = graph.input.first() else {
+            return Err(graphs("one input", "none".to_owned()));
         };
 
         let mut table = Table::default();
         let input_id = table.add(input.name(), Source::Input);
+        let mut unusable: HashMap<&str, String> = HashMap::new();
         for tensor in &graph.initializer {
-            let value = value(tensor).map_err(|found| graphs("constants of numbers", found))?;
-            table.add(tensor.name(), Source::Constant(value));
+            match value(tensor) {
+                Ok(value) => {
+                    table.add(tensor.name(), Source::Constant(value));
+                }
+                // where nodes use it, they are told of
+                Err(problem) => {
+                    table.add(tensor.name(), Source::Node);
+                    unusable.insert(tensor.name(), problem);
+                }
+            }
         }
         let mut parameters = Parameters::default();
         let mut nodes = Vec::with_capacity(graph.node.len());
         let mut problems = Vec::new();
+        let mut made_by_products: HashSet<ValueId> = HashSet::new();
         for node in &graph.node {
             let name = node_name(node).to_owned();
             let inputs: Vec<Option<ValueId>> = node.input.iter().map(|name| table.get(name)).collect();
-            if let Some(missing) =
-                node.input.iter().find(|name| !name.is_empty() && table.get(name).is_none())
-            {
+            let missing =
+                node.input.iter().find(|name| !name.is_empty() && table.get(name).is_none()).cloned();
+            let outputs =
+                node.output.iter().map(|name| (!name.is_empty()).then(|| table.add(name, Source::Node)));
+            let outputs: Vec<Option<ValueId>> = outputs.collect();
+            if let Some(missing) = missing {
                 problems.push(format!("node \"{name}\" uses \"{missing}\", which nothing makes"));
                 continue;
             }
-            let constants: Vec<Option<Value>> = inputs.iter().map(|id| table.constant(*id)).collect();
-            let outputs =
-                node.output.iter().map(|name| (!name.is_empty()).then(|| table.add(name, Source::Node)));
-            let outputs = outputs.collect();
+            let constants: Vec<Option<Value>> =
+                inputs.iter().map(|id| table.constant(*id, &parameters)).collect();
             let context = Context { node, opset: model.opset(), constants: &constants };
-            let op = match ops::build(&context) {
+            let unusable = node.input.iter().find_map(|name| unusable.get(name.as_str()).cloned());
+            let refusal = ops::refusal(node.op_type()).map(str::to_owned).or(unusable);
+            let op = match refusal.map_or_else(|| ops::build(&context), Err) {
                 Ok(op) => op,
                 Err(problem) => {
                     problems.push(format!("node \"{name}\" ({}): {problem}", node.op_type()));
                     continue;
                 }
             };
-            for (place, role) in op.weights() {
+            let bias = bias(&context, &inputs, &made_by_products);
+            if node.op_type() == "MatMul" {
+                made_by_products.extend(outputs.iter().flatten());
+            }
+            for (place, role) in op.weights().iter().chain(&bias) {
                 if let Some(id) = inputs.get(*place).copied().flatten() {
                     table.promote(id, *role, freeze, &mut parameters);
                 }
@@ -156,10 +179,14 @@ impl Table {
         self.by_name.get(name).copied()
     }
 
-    fn constant(&self, id: Option<ValueId>) -> Option<Value> {
+    fn constant(&self, id: Option<ValueId>, parameters: &Parameters) -> Option<Value> {
         match self.sources.get(id?.0)? {
             Source::Constant(value) => Some(value.clone()),
-            _ => None,
+            // of a node before
+            Source::Parameter(index) => {
+                parameters.items.get(*index).map(|parameter| Value::F32(parameter.tensor.clone()))
+            }
+            Source::Input | Source::Node => None,
         }
     }
 
@@ -198,10 +225,30 @@ fn wanted(sources: &[Source], nodes: &[Node]) -> Vec<bool> {
     wanted
 }
 
+/// The input that is a bias: a constant of rank 1 that is added to a matrix product. Exporters write linear layers so.
+fn bias(
+    context: &Context<'_>,
+    inputs: &[Option<ValueId>],
+    made_by_products: &HashSet<ValueId>,
+) -> Option<(usize, Role)> {
+    let is_product = |place: usize| inputs.get(place)?.filter(|id| made_by_products.contains(id));
+    let is_row = |place: usize| match context.constants.get(place)?.as_ref()? {
+        Value::F32(tensor) => Some(()).filter(|()| tensor.dims().len() == 1),
+        Value::I64(_) => None,
+    };
+    let pairs = [(0, 1), (1, 0)];
+    let found = pairs.iter().find(|(product, row)| is_product(*product).is_some() && is_row(*row).is_some());
+    found.filter(|_| context.node.op_type() == "Add").map(|(_, row)| (*row, Role::Bias))
+}
+
 /// A constant as the operators see it.
-fn value(tensor: &TensorProto) -> Result<Value, String> {
+///
+/// # Errors
+/// It is of a type that training does not know, or broken; in words.
+pub(super) fn value(tensor: &TensorProto) -> Result<Value, String> {
     let dims: Vec<usize> = tensor.dims.iter().map(|side| usize::try_from(*side).unwrap_or(0)).collect();
-    let broken = || format!("\"{}\" with more or fewer elements than its sides say", tensor.name());
+    let name = tensor.name();
+    let broken = || format!("expected as many elements as sides say, found others in \"{name}\"");
     match tensor.data_type() {
         data_type::FLOAT => {
             let values = tensor.f32_values().map_err(|error| error.to_string())?;
@@ -211,6 +258,22 @@ fn value(tensor: &TensorProto) -> Result<Value, String> {
             let values = tensor.integers().ok_or_else(broken)?;
             IntTensor::new(&dims, values).map(Value::I64).ok_or_else(broken)
         }
-        other => Err(format!("\"{}\" of type {}", tensor.name(), data_type::name(other))),
+        data_type::BOOL => {
+            let values = match &tensor.raw_data {
+                Some(raw) => raw.iter().map(|value| i64::from(*value != 0)).collect(),
+                None => tensor.int32_data.iter().map(|value| i64::from(*value != 0)).collect(),
+            };
+            IntTensor::new(&dims, values).map(Value::I64).ok_or_else(broken)
+        }
+        data_type::FLOAT16 | data_type::BFLOAT16 => Err(format!(
+            "expected float32, found half precision in \"{name}\": tune the float32 model, before `--fp16`"
+        )),
+        other => {
+            let found = data_type::name(other);
+            Err(format!("expected float32, int64, int32 or bool, found {found} in \"{name}\""))
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,23 @@
 //! [`Net::load`] takes an ONNX graph apart into operators and parameters, [`Net::forward`] runs it on one image and keeps
 //! what [`Net::backward`] needs, [`Net::store`] puts trained parameters back under their names.
 
+pub mod kernels;
 mod load;
 mod op;
 pub mod ops;
 mod run;
+mod statistics;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use roadproof::compress::graph::Model;
 
-pub use load::LoadError;
+pub use load::{Context, LoadError};
 pub use op::{Call, Inputs, Op, OpError, Role, Saved};
 pub use run::{RunError, Tape};
+pub use statistics::Statistics;
 
 use crate::tensor::{Dims, Tensor, Value};
 
@@ -153,5 +160,22 @@ impl Net {
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
+    }
+}
+
+#[cfg(test)]
+impl Net {
+    /// A network without nodes, whose output is its input.
+    pub(crate) fn of_input(model: Model, name: &str, dims: &[usize]) -> Self {
+        Self {
+            model,
+            nodes: Vec::new(),
+            names: vec![name.to_owned()],
+            sources: vec![Source::Input],
+            wanted: vec![false],
+            input: ValueId(0),
+            input_dims: Dims::from_slice(dims),
+            outputs: vec![ValueId(0)],
+        }
     }
 }

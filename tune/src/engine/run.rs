@@ -60,7 +60,7 @@ impl Tape {
 }
 
 impl Node {
-    fn error(&self, source: OpError) -> RunError {
+    pub(super) fn error(&self, source: OpError) -> RunError {
         RunError::Op { node: self.name.clone(), op_type: self.op_type.clone(), source }
     }
 }
@@ -71,18 +71,8 @@ impl Net {
     /// # Errors
     /// The input has other sides than the network's, or an operator cannot do with what it got.
     pub fn forward(&self, parameters: &Parameters, input: Tensor) -> Result<Tape, RunError> {
-        if input.dims() != self.input_dims() {
-            return Err(RunError::Input {
-                expected: self.input_dims().to_vec(),
-                found: input.dims().to_vec(),
-            });
-        }
-        let mut values: Vec<Option<Value>> = Vec::new();
-        values.resize_with(self.names.len(), || None);
+        let mut values = self.start(input)?;
         let mut saved = Vec::with_capacity(self.nodes.len());
-        if let Some(slot) = values.get_mut(self.input.0) {
-            *slot = Some(Value::F32(input));
-        }
         for node in &self.nodes {
             let inputs = self.inputs(node, parameters, &values);
             let (outputs, kept) = node.op.forward(&inputs).map_err(|source| node.error(source))?;
@@ -94,6 +84,22 @@ impl Net {
             }
         }
         Ok(Tape { values, saved })
+    }
+
+    /// The tensors of a run before its first node.
+    pub(super) fn start(&self, input: Tensor) -> Result<Vec<Option<Value>>, RunError> {
+        if input.dims() != self.input_dims() {
+            return Err(RunError::Input {
+                expected: self.input_dims().to_vec(),
+                found: input.dims().to_vec(),
+            });
+        }
+        let mut values: Vec<Option<Value>> = Vec::new();
+        values.resize_with(self.names.len(), || None);
+        if let Some(slot) = values.get_mut(self.input.0) {
+            *slot = Some(Value::F32(input));
+        }
+        Ok(values)
     }
 
     /// Adds to `gradients` those of a loss whose gradients by some tensors of the run are `seeds`.
@@ -202,7 +208,7 @@ impl Net {
         self.wanted.get(id.0).copied().unwrap_or(false)
     }
 
-    fn inputs<'a>(
+    pub(super) fn inputs<'a>(
         &'a self,
         node: &Node,
         parameters: &'a Parameters,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use roadproof::compress::channels::Scales;
 use roadproof::compress::graph::Model;
-use roadproof::compress::graph::proto::TensorProto;
+use roadproof::compress::graph::proto::{AttributeProto, TensorProto};
 
 use crate::engine::{Gradients, Net, Parameters, Role};
 use crate::tensor::Tensor;
@@ -98,7 +98,7 @@ fn layers(net: &Net, parameters: &Parameters) -> HashMap<usize, Layer> {
     let nodes = net.model().graph().node.iter();
     let found = nodes.filter_map(|node| {
         let index = parameters.position(node.input.get(1)?)?;
-        let int = |name: &str, default| node.attribute(name).map_or(default, |attribute| attribute.i());
+        let int = |name: &str, default| node.attribute(name).map_or(default, AttributeProto::i);
         let axis = match node.op_type() {
             "Conv" => 0,
             "ConvTranspose" if int("group", 1) == 1 => 1,

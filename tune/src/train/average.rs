@@ -57,7 +57,10 @@ mod tests {
 
     fn at(value: f32) -> Parameters {
         let tensor = Tensor::new(&[1], vec![value]).unwrap();
-        Parameters { items: vec![Parameter { name: "w".to_owned(), role: Role::Weight, tensor }], of_graph: 1 }
+        Parameters {
+            items: vec![Parameter { name: "w".to_owned(), role: Role::Weight, tensor }],
+            of_graph: 1,
+        }
     }
 
     #[test]

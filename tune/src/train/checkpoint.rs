@@ -61,7 +61,12 @@ fn folder_of(run: &Path, step: u64) -> PathBuf {
 ///
 /// # Errors
 /// A file cannot be written.
-pub fn write(run: &Path, progress: &Progress, graph: &[u8], state: &State<'_>) -> Result<PathBuf, TrainError> {
+pub fn write(
+    run: &Path,
+    progress: &Progress,
+    graph: &[u8],
+    state: &State<'_>,
+) -> Result<PathBuf, TrainError> {
     let folder = folder_of(run, progress.step);
     let partial = folder.with_extension("part");
     let _ = fs::remove_dir_all(&partial); // of a run that was stopped while it wrote
@@ -117,7 +122,8 @@ pub fn read(
     let wrong = |problem: String| TrainError::Checkpoint { path: folder.to_owned(), problem };
     let fill = |kind: &str, name: &str, into: &mut Tensor| -> Result<(), TrainError> {
         let key = format!("{kind}/{name}");
-        let view = tensors.tensor(&key).map_err(|_| wrong(format!("expected a tensor \"{key}\", found none")))?;
+        let view =
+            tensors.tensor(&key).map_err(|_| wrong(format!("expected a tensor \"{key}\", found none")))?;
         if view.dtype() != Dtype::F32 || view.shape() != into.dims() {
             let (expected, found) = (into.dims(), view.shape());
             return Err(wrong(format!("\"{key}\": expected float32 of {expected:?}, found {found:?}")));
@@ -180,13 +186,17 @@ fn serialise(state: &State<'_>, folder: &Path) -> Result<Vec<u8>, TrainError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::masks::Masks;
     use super::super::optimiser::OptimiserOptions;
     use super::*;
     use crate::engine::{Gradients, Parameter, Role};
 
     fn parameters(sides: &[usize]) -> Parameters {
         let tensor = Tensor::from_fn(sides, |index| index as f32 * 0.1);
-        Parameters { items: vec![Parameter { name: "a/w".to_owned(), role: Role::Weight, tensor }], of_graph: 1 }
+        Parameters {
+            items: vec![Parameter { name: "a/w".to_owned(), role: Role::Weight, tensor }],
+            of_graph: 1,
+        }
     }
 
     #[test]
@@ -198,7 +208,7 @@ mod tests {
         let mut average = Average::new(0.9, &trained);
         for step in 0..3 {
             let gradients = Gradients(vec![Tensor::from_fn(&[2, 3], |index| (index as f32).sin())]);
-            optimiser.step(&mut trained, &gradients, 0.01, &Default::default());
+            optimiser.step(&mut trained, &gradients, 0.01, &Masks::default());
             average.update(&trained, step);
             let progress = Progress { step, optimiser_steps: step + 1, ..Progress::default() };
             let state = State { parameters: &trained, optimiser: &optimiser, average: &average };
@@ -229,12 +239,16 @@ mod tests {
             let read = read(&folder, &Progress::default(), &mut other, &mut optimiser, &mut average);
             read.unwrap_err().to_string()
         };
-        assert!(refusal(&[3, 2]).contains("expected float32 of [3, 2], found [2, 3]"), "{}", refusal(&[3, 2]));
+        assert!(
+            refusal(&[3, 2]).contains("expected float32 of [3, 2], found [2, 3]"),
+            "{}",
+            refusal(&[3, 2])
+        );
         let path = folder.join(TENSORS);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
         assert!(refusal(&[2, 3]).contains("not a checkpoint"), "{}", refusal(&[2, 3]));
-        fs::write(folder.join(PROGRESS), "{"step": -1}").unwrap();
+        fs::write(folder.join(PROGRESS), r#"{"step": -1}"#).unwrap();
         assert!(latest(run.path()).unwrap_err().to_string().contains("not a checkpoint"));
     }
 }

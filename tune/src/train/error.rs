@@ -8,6 +8,7 @@ use roadproof::detector::DetectorError;
 
 use crate::data::DataError;
 use crate::engine::{LoadError, RunError};
+use crate::imbalance::ImbalanceError;
 use crate::losses::LossError;
 
 /// Why training could not start, or stopped.
@@ -87,6 +88,9 @@ pub enum TrainError {
     /// Images.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// Rare classes.
+    #[error(transparent)]
+    Imbalance(#[from] ImbalanceError),
     /// Losses.
     #[error(transparent)]
     Loss(#[from] LossError),

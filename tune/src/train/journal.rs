@@ -97,9 +97,7 @@ impl Journal {
         let mut line = serde_json::to_string(entry)
             .map_err(|error| TrainError::file(&self.path, "cannot be written")(error.into()))?;
         line.push('\n');
-        self.file
-            .write_all(line.as_bytes())
-            .map_err(TrainError::file(&self.path, "cannot be written"))?;
+        self.file.write_all(line.as_bytes()).map_err(TrainError::file(&self.path, "cannot be written"))?;
         self.bytes += line.len() as u64;
         Ok(())
     }

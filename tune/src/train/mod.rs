@@ -1,6 +1,7 @@
 //! Training: a run is a file of options, a folder, and as many steps as it takes.
 
 mod average;
+mod balance;
 pub mod checkpoint;
 mod crew;
 mod error;

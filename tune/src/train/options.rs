@@ -151,7 +151,10 @@ impl RunOptions {
         let at = |path: &mut PathBuf| *path = folder.join(&path);
         at(&mut self.parent);
         at(&mut self.student);
-        self.data.resolve(folder);
+        for source in &mut self.data.sources {
+            at(&mut source.path);
+            source.class_map.iter_mut().for_each(at);
+        }
         if let Some(validation) = &mut self.validation {
             at(&mut validation.dataset);
             validation.class_map.iter_mut().for_each(at);
@@ -170,15 +173,19 @@ impl RunOptions {
         check(self.format == FORMAT, "format", &FORMAT.to_string(), &self.format)?;
         check(training.steps > 0, "training.steps", "1 or more", &training.steps)?;
         check((1..=4096).contains(&training.batch), "training.batch", "1 to 4096", &training.batch)?;
-        check((1..=training.batch).contains(&training.lanes), "training.lanes", "1 to batch", &training.lanes)?;
+        check(
+            (1..=training.batch).contains(&training.lanes),
+            "training.lanes",
+            "1 to batch",
+            &training.lanes,
+        )?;
         check((0.0..1.0).contains(&training.average), "training.average", "0 to below 1", &training.average)?;
         check(training.clip > 0.0, "training.clip", "more than 0", &training.clip)?;
         check(training.checkpoint_every > 0, "training.checkpoint_every", "1 or more", &0)?;
         let positive = schedule.rate > 0.0 && schedule.rate.is_finite();
         check(positive, "schedule.rate", "a number above 0", &schedule.rate)?;
         check((0.0..=1.0).contains(&schedule.last), "schedule.last", "0 to 1", &schedule.last)?;
-        for (key, value) in
-            [("momentum", optimiser.momentum), ("second_momentum", optimiser.second_momentum)]
+        for (key, value) in [("momentum", optimiser.momentum), ("second_momentum", optimiser.second_momentum)]
         {
             check((0.0..1.0).contains(&value), &format!("optimiser.{key}"), "0 to below 1", &value)?;
         }
@@ -193,8 +200,8 @@ impl RunOptions {
             let last = prune.first + prune.every * u64::from(prune.rounds - 1);
             check(last < training.steps, "prune.every", "a last round before the last step", &last)?;
         }
-        self.data.validate()?;
-        self.losses.validate()?;
-        self.imbalance.validate()
+        self.data.validate().map_err(|error| error.to_string())?;
+        self.losses.validate().map_err(|error| error.to_string())?;
+        self.imbalance.validate().map_err(|error| error.to_string())
     }
 }

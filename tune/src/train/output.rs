@@ -13,7 +13,7 @@ use super::TrainError;
 ///
 /// # Errors
 /// A file cannot be written, or the manifest is refused.
-pub fn write(
+pub(super) fn write(
     folder: &Path,
     name: &str,
     model: &Model,
@@ -30,7 +30,7 @@ pub fn write(
     }
     let file = format!("{name}.onnx");
     let bytes = model.save(&folder.join(&file))?;
-    manifest.name = name.to_owned();
+    name.clone_into(&mut manifest.name);
     manifest.file = file.into();
     manifest.sha256 = Some(sha256(&bytes));
     let text = toml::to_string(&manifest).map_err(|error| TrainError::Options {
@@ -42,8 +42,7 @@ pub fn write(
 }
 
 /// SHA-256, lower-case hexadecimal.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     let mut text = String::new();
     for byte in Sha256::digest(bytes) {
         let _ = write!(text, "{byte:02x}"); // into a string nothing fails

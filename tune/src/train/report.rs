@@ -65,11 +65,21 @@ fn page(name: &str, tuning: &TuningSpec, entries: &[Entry]) -> ChartPage {
         let points = steps().filter_map(|step| Some((step.step as f64, step.terms.get(index)?.1)));
         losses.push(curve(term, points.collect()));
     }
-    charts.push(over_steps("Loss", "Mean over the images of a step, with the weights of its terms.", "loss", losses));
+    charts.push(over_steps(
+        "Loss",
+        "Mean over the images of a step, with the weights of its terms.",
+        "loss",
+        losses,
+    ));
     let rate = steps().map(|step| (step.step as f64, step.rate)).collect();
     charts.push(over_steps("Learning rate", "", "rate", vec![curve("rate", rate)]));
     let norm = steps().map(|step| (step.step as f64, step.norm)).collect();
-    charts.push(over_steps("Gradients", "Norm over all parameters, before clipping.", "norm", vec![curve("norm", norm)]));
+    charts.push(over_steps(
+        "Gradients",
+        "Norm over all parameters, before clipping.",
+        "norm",
+        vec![curve("norm", norm)],
+    ));
 
     let rows = validations().map(|v| {
         let share = 100.0 * v.ap / v.parent_ap;

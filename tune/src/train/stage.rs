@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use roadproof::compress::graph::Model;
 use roadproof::detector::ModelManifest;
 
+use super::TrainError;
 use super::average::Average;
 use super::masks::Masks;
 use super::optimiser::Optimiser;
 use super::options::RunOptions;
 use super::parent::ParentModel;
-use super::TrainError;
 use crate::engine::{Gradients, Net, Parameters};
 use crate::losses::Objective;
 use crate::tensor::Tensor;

@@ -9,6 +9,7 @@ use roadproof::detector::ModelManifest;
 use roadproof::detector::manifest::{CompressionSpec, TuningSpec};
 
 use super::TrainError;
+use super::balance;
 use super::checkpoint::{self, Progress, State};
 use super::crew::{Batch, Crew, Subject};
 use super::journal::{Entry, Journal, PruningEntry, StepEntry, ValidationEntry};
@@ -20,8 +21,9 @@ use super::report;
 use super::stage::{Ground, Stage};
 use super::validate::{Figures, Validator};
 use crate::data::Samples;
-use crate::imbalance::Balance;
+use crate::losses::LossError;
 use crate::prune::{self, PruneOptions, Rank, Sensitivity};
+use crate::truth::ClassWeights;
 
 /// What happens in a run, for whoever shows it.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ pub struct Trainer {
     parent_manifest: ModelManifest,
     parent: ParentModel,
     samples: Samples,
-    balance: Balance,
+    weights: ClassWeights,
     crew: Crew,
     stage: Stage,
     progress: Progress,
@@ -99,15 +101,11 @@ impl Trainer {
         let model = Model::load(&student.model_path(), student.sha256.as_deref())?;
         tell(Event::Preparing("images"));
         let mut samples = Samples::open(&options.data, &student, options.seed)?;
-        let balance = Balance::new(&options.imbalance, &mut samples, &parent_manifest, &mut |done, total| {
-            tell(Event::Prepared(done, total));
-        })?;
-        let ground = Ground {
-            options: &options,
-            manifest: &student,
-            parent: &parent,
-            weights: &balance.weights,
-        };
+        let weights =
+            balance::apply(&options.imbalance, &mut samples, &parent_manifest, &mut |done, total| {
+                tell(Event::Prepared(done, total));
+            })?;
+        let ground = Ground { options: &options, manifest: &student, parent: &parent, weights: &weights };
         let run = fingerprint(&options, &model, &parent, samples.sha256());
         let found = checkpoint::latest(folder)?;
         let (stage, progress) = match found {
@@ -125,8 +123,7 @@ impl Trainer {
             }
             None => {
                 tell(Event::Preparing("statistics"));
-                let mut stage = Stage::new(&model, ground)?;
-                stage.estimate_statistics(&samples, options.training.statistics_images)?;
+                let stage = Stage::new(&model, ground)?;
                 (stage, Progress { run, ..Progress::default() })
             }
         };
@@ -150,7 +147,7 @@ impl Trainer {
             parent_manifest,
             parent,
             samples,
-            balance,
+            weights,
             crew,
             stage,
             progress,
@@ -162,11 +159,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`TrainError::NotFinite`] with the last good weights kept; files that cannot be written; images that cannot be read.
-    pub fn run(
-        mut self,
-        stop: &AtomicBool,
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Outcome, TrainError> {
+    pub fn run(mut self, stop: &AtomicBool, tell: &mut dyn FnMut(Event<'_>)) -> Result<Outcome, TrainError> {
         let mut journal = Journal::open(&self.folder, self.progress.journal_bytes)?;
         let steps = self.options.training.steps;
         let (threads, images) = (self.crew.threads(), self.samples.images());
@@ -212,8 +205,8 @@ impl Trainer {
         let Stage { net, parameters, .. } = &self.stage;
         let input = &self.student.input;
         let pruned = prune::prune((net, parameters), input, &options, round, sensitivity.as_ref())?;
-        let Self { options, student, parent, balance, .. } = self;
-        let ground = Ground { options, manifest: student, parent, weights: &balance.weights };
+        let Self { options, student, parent, weights, .. } = self;
+        let ground = Ground { options, manifest: student, parent, weights };
         let mut stage = Stage::new(&pruned, ground)?;
         stage.take_over(&self.stage.parameters);
         self.stage = stage;
@@ -250,7 +243,12 @@ impl Trainer {
         let Stage { net, parameters, objective, optimiser, average, masks, gradients } = &mut self.stage;
         let subject = Subject { net, parameters, objective, samples: &self.samples };
         let batch = Batch { first: step * count, count, progress };
-        let terms = self.crew.run(subject, batch, training.lanes, gradients)?;
+        let terms = match self.crew.run(subject, batch, training.lanes, gradients) {
+            Err(TrainError::Loss(LossError::NotFinite { model: "student", name, value, .. })) => {
+                return Err(self.give_up(format!("an element of \"{name}\""), value.into()));
+            }
+            terms => terms?,
+        };
         let limit = training.clip;
         let norm = self.crew.install(|| clip(gradients, limit));
         let loss = terms.total();
@@ -323,11 +321,8 @@ impl Trainer {
     }
 
     fn finish(&self) -> Result<ModelManifest, TrainError> {
-        let model = if self.keeps_best() {
-            Model::load(&self.best_path(), None)?
-        } else {
-            self.stage.averaged()
-        };
+        let model =
+            if self.keeps_best() { Model::load(&self.best_path(), None)? } else { self.stage.averaged() };
         let manifest = output::write(&self.folder, &self.name, &model, self.manifest())?;
         if let Some(tuning) = &manifest.tuning {
             report::write(&self.folder, &self.name, tuning)?;
@@ -372,9 +367,15 @@ impl Trainer {
     }
 
     fn method(&self) -> String {
-        let mut parts = self.options.losses.describe();
-        parts.extend(self.options.data.describe());
-        parts.extend(self.balance.describe());
+        let RunOptions { losses, data, imbalance, .. } = &self.options;
+        let mut parts = vec!["distillation".to_owned()];
+        if losses.labels.any() {
+            parts.push("labels".to_owned());
+        }
+        if data.corruption.probability > 0.0 {
+            parts.push("corruption augmentation".to_owned());
+        }
+        parts.extend(balance::describe(imbalance));
         parts.extend(self.options.prune.as_ref().map(PruneOptions::describe));
         parts.join(", ")
     }

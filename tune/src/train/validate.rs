@@ -45,7 +45,8 @@ impl Validator {
         workers: usize,
     ) -> Result<Self, TrainError> {
         let dataset = Dataset::open(&options.dataset, None).map_err(CompressError::from)?;
-        let map = options.class_map.as_deref().map(ClassMap::load).transpose().map_err(CompressError::from)?;
+        let map =
+            options.class_map.as_deref().map(ClassMap::load).transpose().map_err(CompressError::from)?;
         let map_path = options.class_map.as_deref().unwrap_or(Path::new(""));
         let images = StudyImages::new(dataset, &map.unwrap_or_default(), parent.class_names(), map_path)
             .map_err(CompressError::from)?;
@@ -85,9 +86,6 @@ impl Validator {
         let clean = study.variants.first().map(|variant| &variant.clean);
         // without a detection there is no AP but 0
         let of = |value: Option<f64>| value.unwrap_or(0.0);
-        Ok(Figures {
-            ap: of(clean.and_then(|clean| clean.ap)),
-            ap50: of(clean.and_then(|clean| clean.ap50)),
-        })
+        Ok(Figures { ap: of(clean.and_then(|clean| clean.ap)), ap50: of(clean.and_then(|clean| clean.ap50)) })
     }
 }
