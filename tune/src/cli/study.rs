@@ -59,7 +59,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let inputs = workshop.inputs().to_owned();
     let factorial = Factorial { file: &file, folder: &args.output, inputs: &inputs };
     let cells = factorial.chosen(&args.only);
-    anyhow::ensure!(!cells.is_empty(), "--only: no cell's name holds {}; --list shows them all", args.only.join(" or "));
+    anyhow::ensure!(
+        !cells.is_empty(),
+        "--only: no cell's name holds {}; --list shows them all",
+        args.only.join(" or ")
+    );
     if args.list || args.dry_run {
         show.clear();
         list(args, &file, &factorial, &cells)?;
@@ -111,7 +115,8 @@ fn list(args: &Args, file: &StudyFile, factorial: &Factorial<'_>, cells: &[Cell]
     let corruptions = evaluation.corruptions().map_err(anyhow::Error::msg)?.len();
     let conditions = 1 + corruptions * evaluation.severities.len();
     if args.json {
-        let cells: Vec<_> = found.iter().map(|(name, there)| json!({ "name": name, "done": there })).collect();
+        let cells: Vec<_> =
+            found.iter().map(|(name, there)| json!({ "name": name, "done": there })).collect();
         println!("{:#}", json!({ "cells": cells, "missing": missing, "conditions": conditions }));
         return Ok(());
     }
@@ -129,7 +134,8 @@ fn forget(args: &Args, factorial: &Factorial<'_>, cells: &[Cell]) -> anyhow::Res
     for cell in cells {
         let folder = cell.folder(&args.output).join("checkpoints");
         if factorial.result(cell)?.is_none() && folder.exists() {
-            std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
         }
     }
     Ok(())
@@ -141,7 +147,8 @@ fn print(results: &StudyResults) {
         for test in claim.tests.iter().filter(|test| test.scope == study::analysis::Scope::Primary) {
             match test.effect {
                 Some(effect) => {
-                    let [value, low, high] = [effect.effect, effect.interval[0], effect.interval[1]].map(|v| v * 100.0);
+                    let [value, low, high] =
+                        [effect.effect, effect.interval[0], effect.interval[1]].map(|v| v * 100.0);
                     println!("  {}: {value:.1} ({low:.1} to {high:.1}) of 100", test.name);
                 }
                 None => println!("  {}: {}", test.name, test.note),
@@ -161,7 +168,8 @@ impl Show {
     fn new() -> anyhow::Result<Self> {
         let all = MultiProgress::new();
         let style = |template: &str| ProgressStyle::with_template(template);
-        let cells = all.add(ProgressBar::new(0).with_style(style("{bar:30} cell {pos}/{len} {msg}, {eta} left")?));
+        let cells =
+            all.add(ProgressBar::new(0).with_style(style("{bar:30} cell {pos}/{len} {msg}, {eta} left")?));
         let part = all.add(ProgressBar::new(0).with_style(style("{bar:30} {msg} {pos}/{len}, {eta} left")?));
         cells.enable_steady_tick(Duration::from_secs(1));
         Ok(Self { all, cells, part })
@@ -192,7 +200,10 @@ impl Show {
                 self.cells.inc(1);
                 let name = result.cell.as_ref().map_or_else(|| "parent".to_owned(), Cell::name);
                 let ap = result.measured.clean.ap.unwrap_or(0.0);
-                self.say(&format!("{name}: AP {ap:.4} on clean images, {:.0} s", result.seconds.iter().sum::<f64>()));
+                self.say(&format!(
+                    "{name}: AP {ap:.4} on clean images, {:.0} s",
+                    result.seconds.iter().sum::<f64>()
+                ));
             }
         }
     }

@@ -10,7 +10,7 @@ use roadproof::evaluation::{ClassSupport, Resamples};
 
 use super::StudyError;
 use super::measured::{Measured, Sheet};
-use super::options::EvaluationOptions;
+use super::options::{EvaluationOptions, has};
 use super::plan::{fingerprint, sha256};
 
 /// Measures models on the images of a study. Detections are kept, so that measuring the same model again takes no run of it.
@@ -45,7 +45,7 @@ impl Evaluator {
         let mut place = 0..;
         dataset
             .images
-            .retain(|_| place.next().is_some_and(|place| options.half.is_none_or(|half| half.has(place))));
+            .retain(|_| place.next().is_some_and(|place| options.half.is_none_or(|half| has(half, place))));
         dataset.images.truncate(options.limit.unwrap_or(usize::MAX));
         let map = options.class_map.as_deref().map(ClassMap::load).transpose()?.unwrap_or_default();
         let map_path = options.class_map.as_deref().unwrap_or(Path::new(""));

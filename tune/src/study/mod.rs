@@ -12,6 +12,7 @@ mod output;
 mod plan;
 mod results;
 mod student;
+mod wiring;
 
 pub use arm::{Arm, ArmTables};
 pub use error::StudyError;
@@ -19,9 +20,10 @@ pub use evaluator::Evaluator;
 pub use factorial::{CellResult, Event, Executor, Factorial, Job, Tuned};
 pub use measured::{ClassMeasured, ConditionMeasured, Measured, Resampled};
 pub use options::{
-    CalibrationOptions, Compression, EvaluationOptions, FORMAT, Half, Method, StudyFile, StudyOptions,
+    CalibrationOptions, Compression, EvaluationOptions, FORMAT, Method, StudyFile, StudyOptions,
 };
 pub use output::{page, text, write};
 pub use plan::{Cell, cells};
 pub use results::{ParentRow, RESULTS_FORMAT, StudyResults};
 pub use student::Compressor;
+pub use wiring::{Progress, Workshop};

@@ -9,7 +9,7 @@ use roadproof::detector::ModelManifest;
 use roadproof::detector::manifest::CompressionSpec;
 
 use super::StudyError;
-use super::options::{CalibrationOptions, Compression};
+use super::options::{CalibrationOptions, Compression, has};
 use super::plan::sha256;
 
 /// Compresses the parent, level by level.
@@ -133,7 +133,7 @@ fn wrong(path: &Path) -> impl Fn(toml::ser::Error) -> StudyError {
 fn calibration_images(options: &CalibrationOptions) -> Result<CalibrationImages, StudyError> {
     let mut images = CalibrationImages::open(&options.dataset, None)?;
     if let Some(half) = options.half {
-        images = images.only(|place| half.has(place));
+        images = images.only(|place| has(half, place));
     }
     let count = images.paths().len();
     if count == 0 {
@@ -147,7 +147,7 @@ fn calibration_images(options: &CalibrationOptions) -> Result<CalibrationImages,
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::study::options::Half;
+    use crate::data::Half;
 
     /// The model and the images for measurements; `None`, saying so, where they are not there.
     pub(in crate::study) fn real() -> Option<(ModelManifest, PathBuf)> {

@@ -28,8 +28,8 @@ pub fn p_value(effect: f64, resampled: &[f64]) -> Option<f64> {
     let count = resampled.len() as f64;
     let share = |bound: f64| {
         let below = resampled.iter().filter(|value| **value < bound).count() as f64;
-        let equal = resampled.iter().filter(|value| **value == bound).count() as f64;
-        below + equal / 2.0
+        let above = resampled.iter().filter(|value| **value > bound).count() as f64;
+        f64::midpoint(below, count - above)
     };
     let normal = Normal::standard();
     let inside = |share: f64| share.clamp(0.5 / count, 1.0 - 0.5 / count);

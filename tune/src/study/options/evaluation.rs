@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use roadproof::corruption::{Corruption, Group, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::data::Half;
+
 /// On what, and under what, models are measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,24 +56,11 @@ pub struct CalibrationOptions {
     pub images: usize,
 }
 
-/// Every other image in the order of names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Half {
-    /// The first, the third and so on.
-    First,
-    /// The second, the fourth and so on.
-    Second,
-}
-
-impl Half {
-    /// Whether the image at this place, from 0, is in it.
-    #[must_use]
-    pub const fn has(self, place: usize) -> bool {
-        match self {
-            Self::First => place.is_multiple_of(2),
-            Self::Second => !place.is_multiple_of(2),
-        }
+/// Whether the image at this place, from 0 in the order of names, is in `half`.
+pub(in crate::study) const fn has(half: Half, place: usize) -> bool {
+    match half {
+        Half::First => place.is_multiple_of(2),
+        Half::Second => !place.is_multiple_of(2),
     }
 }
 
@@ -148,13 +137,11 @@ impl EvaluationOptions {
         let mut severities: Vec<Severity> = Vec::new();
         for value in &self.severities {
             let found = Severity::new(*value).ok().filter(|severity| !severity.is_none());
-            match found.filter(|severity| !severities.contains(severity)) {
-                Some(severity) => severities.push(severity),
-                None => {
-                    let expected = "numbers above 0 to 5, each once";
-                    return Err(format!("`evaluation.severities`: expected {expected}, found {value}"));
-                }
-            }
+            let Some(severity) = found.filter(|severity| !severities.contains(severity)) else {
+                let expected = "numbers above 0 to 5, each once";
+                return Err(format!("`evaluation.severities`: expected {expected}, found {value}"));
+            };
+            severities.push(severity);
         }
         Ok(severities)
     }
@@ -238,7 +225,7 @@ mod tests {
 
     #[test]
     fn halves_share_nothing_and_leave_nothing() {
-        assert!((0..10).all(|place| Half::First.has(place) != Half::Second.has(place)));
-        assert!(Half::First.has(0));
+        assert!((0..10).all(|place| has(Half::First, place) != has(Half::Second, place)));
+        assert!(has(Half::First, 0));
     }
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::StudyError;
 use super::arm::{Arm, ArmTables};
 pub use compression::{Compression, Method};
-pub use evaluation::{CalibrationOptions, EvaluationOptions, Half};
+pub(super) use evaluation::has;
+pub use evaluation::{CalibrationOptions, EvaluationOptions};
 
 /// The format that this version reads.
 pub const FORMAT: u32 = 1;

@@ -87,7 +87,7 @@ fn measurements_become_verdicts() {
     let row = results.rows.iter().find(|row| row.compression == "c50" && row.arm == Arm::Augmentation);
     let row = row.unwrap();
     assert!((row.held_out.unwrap().effect - 0.2).abs() < 1e-6);
-    assert!((row.mpc.unwrap().effect - (0.2 + 0.05) / 2.0).abs() < 1e-6);
+    assert!((row.mpc.unwrap().effect - 0.125).abs() < 1e-6);
     assert_eq!(results.parent.clean, Some(0.4));
 }
 
