@@ -25,6 +25,7 @@ use serde_json::json;
   roadproof-tune study config/robustness-study.toml -o robustness-study/
   roadproof-tune study config/robustness-study.toml -o robustness-study/ --only structured50-plain --only none-plain
   roadproof-tune study config/robustness-study.toml -o robustness-study/ --list")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     /// The file of the study
     study: PathBuf,
