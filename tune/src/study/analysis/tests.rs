@@ -139,6 +139,11 @@ fn what_has_no_accuracy_left_is_left_out_of_the_first_claim() {
     assert!(left_out.effect.is_none() && left_out.note.contains("0.05"));
     assert!(noise.tests[0].effect.is_some());
     assert_eq!(noise.tests.iter().filter(|test| test.p_adjusted.is_some()).count(), 2);
+
+    let all_dead = |level: &Level, _: Arm, _: Quantity| if level.method == Method::None { 0.4 } else { 0.01 };
+    let found = claims(&table((2, 8, 100), none, 1, &all_dead), &Draws::new(100, 2, 1));
+    assert_eq!(found[0].verdict, Verdict::Undecided);
+    assert!(found[0].tests[0].note.contains("every compression"), "{}", found[0].tests[0].note);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn intro(results: &StudyResults) -> String {
          - **Arms**: {}. All are tuned by distillation from the parent with the same options otherwise; `none` is the \
          parent tuned the same way, so that tuning itself is not taken for an effect.\n\
          - **Seeds**: {}.{missing}\n\
-         - **Images**: {}, none of which was tuned on.\n\
+         - **Images**: {}.\n\
          - **Conditions**: clean, and at severities {}: {}. Held out of augmentation: {}.\n\
          - **Worst class** of the parent, of classes with {} instances or more: {}; the lowest fifth: {}.",
         results.name,

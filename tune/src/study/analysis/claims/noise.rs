@@ -27,9 +27,12 @@ pub(super) fn claim(bench: &Bench<'_>) -> Claim {
         };
         Some(of(Group::Blur)? - of(Group::Noise)?)
     };
-    let primary = bench.test("mean over compressions", (Scope::Primary, Unit::Share), &|view| {
+    let mut primary = bench.test("mean over compressions", (Scope::Primary, Unit::Share), &|view| {
         mean_over(&kept, |level| kept_share(view, level))
     });
+    if kept.is_empty() && !lost.is_empty() {
+        primary.note = format!("every compression is left out: clean AP below {LEAST_AP}");
+    }
     let verdict = primary.verdict;
     let mut tests = vec![primary];
     tests.push(bench.test(
