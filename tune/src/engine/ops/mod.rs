@@ -40,24 +40,16 @@ pub fn build(context: &Context<'_>) -> Result<Box<dyn Op>, String> {
         return Err(format!("operators of \"{}\" cannot be trained", context.node.domain()));
     }
     match context.node.op_type() {
-<<<<<<< HEAD
         "Conv" => return conv::build(context),
         "ConvTranspose" => return conv::build_transposed(context),
-        "Gemm" => return products::build_gemm(context),
-        "MatMul" => return products::build_matmul(context),
+        "Gemm" => return Ok(products::build_gemm(context)),
+        "MatMul" => return Ok(products::build_matmul(context)),
         "BatchNormalization" => return batch_norm::build(context),
         "Resize" | "Upsample" => return resize::build(context),
         "GridSample" => return grid_sample::build(context),
         "ScatterND" => return pick::scatter_nd(context),
         "TopK" => return Ok(top_k::build(context)),
         _ => {}
-=======
-        "Conv" => conv::build(context),
-        "ConvTranspose" => conv::build_transposed(context),
-        "Gemm" => Ok(products::build_gemm(context)),
-        "MatMul" => Ok(products::build_matmul(context)),
-        _ => Err("this operator cannot be trained".to_owned()),
->>>>>>> tune-a
     }
     let simple = [unary::build, logic::build, join::build, reduce::build, softmax::build];
     if let Some(op) = simple.iter().find_map(|build| build(context)) {
