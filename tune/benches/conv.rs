@@ -100,7 +100,7 @@ fn layers(criterion: &mut Criterion) {
             .sample_size(20);
         group.throughput(Throughput::Elements(layer.operations()));
         group.bench_function("forward", |bencher| {
-            bencher.iter(|| op.forward(black_box(&inputs)).expect("convolved"))
+            bencher.iter(|| op.forward(black_box(&inputs)).expect("convolved"));
         });
         group.throughput(Throughput::Elements(2 * layer.operations()));
         group.bench_function("backward", |bencher| {
