@@ -10,6 +10,11 @@
 //! [`product`](fn@product) is the matrix product made of them. The instructions (AVX-512, AVX2, NEON) are chosen at run time; sums
 //! are taken in an order that depends on nothing but them and the sides.
 
+#![allow(
+    clippy::inline_always,
+    reason = "vector code has to be inlined to where its instructions are enabled"
+)]
+
 mod correlate;
 mod dots;
 mod product;

@@ -42,8 +42,8 @@ pub fn build(context: &Context<'_>) -> Result<Box<dyn Op>, String> {
     match context.node.op_type() {
         "Conv" => return conv::build(context),
         "ConvTranspose" => return conv::build_transposed(context),
-        "Gemm" => return products::build_gemm(context),
-        "MatMul" => return products::build_matmul(context),
+        "Gemm" => return Ok(products::build_gemm(context)),
+        "MatMul" => return Ok(products::build_matmul(context)),
         "BatchNormalization" => return batch_norm::build(context),
         "Resize" | "Upsample" => return resize::build(context),
         "GridSample" => return grid_sample::build(context),

@@ -52,7 +52,7 @@ pub(crate) fn backward(op: &dyn Op, inputs: &[&Tensor], gradient: &Tensor) -> Ve
     let outputs: Vec<_> = outputs.iter().map(|value| Some(value.borrowed())).collect();
     let call = Call { inputs: &refs(inputs), outputs: &outputs, saved: &saved, gradients: &[Some(gradient)] };
     op.backward(&call, &mut sinks.iter_mut().map(Some).collect::<Vec<_>>()).unwrap();
-    for value in sinks.iter_mut().flat_map(|sink| sink.data_mut()) {
+    for value in sinks.iter_mut().flat_map(Tensor::data_mut) {
         *value -= 1.0;
     }
     sinks

@@ -44,7 +44,7 @@ pub(super) fn build(context: &Context<'_>) -> Result<Box<dyn Op>, String> {
 fn are_bins(weights: &Tensor) -> bool {
     weights.len() > 1
         && weights.dim(1) == weights.len()
-        && weights.data().iter().enumerate().all(|(bin, weight)| *weight == bin as f32)
+        && weights.data().iter().enumerate().all(|(bin, weight)| weight.to_bits() == (bin as f32).to_bits())
 }
 
 fn check_rank(weights: &Tensor) -> Result<(), String> {

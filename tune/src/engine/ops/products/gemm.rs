@@ -1,5 +1,7 @@
 //! `Gemm`: `y = α · a' · b' + β · c`, where `a'` and `b'` are matrices or their transposes.
 
+use roadproof::compress::graph::proto::AttributeProto;
+
 use super::{factors, matrix};
 use crate::engine::kernels::{Matrix, product};
 use crate::engine::ops::Context;
@@ -15,18 +17,15 @@ struct Gemm {
 }
 
 /// Builds a `Gemm`.
-///
-/// # Errors
-/// None: what its inputs are is known only when it runs.
-pub(in super::super) fn build(context: &Context<'_>) -> Result<Box<dyn Op>, String> {
-    let factor = |name: &str| context.node.attribute(name).map_or(1.0, |attribute| attribute.f());
+pub(in super::super) fn build(context: &Context<'_>) -> Box<dyn Op> {
+    let factor = |name: &str| context.node.attribute(name).map_or(1.0, AttributeProto::f);
     let flag = |name: &str| context.node.attribute(name).is_some_and(|attribute| attribute.i() != 0);
-    Ok(Box::new(Gemm {
+    Box::new(Gemm {
         alpha: factor("alpha"),
         beta: factor("beta"),
         a_transposed: flag("transA"),
         b_transposed: flag("transB"),
-    }))
+    })
 }
 
 impl Gemm {

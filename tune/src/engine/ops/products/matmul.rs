@@ -14,10 +14,7 @@ struct MatMul {
 }
 
 /// Builds a `MatMul`. A constant matrix among its factors, the second before the first, is its weight.
-///
-/// # Errors
-/// None: what its inputs are is known only when it runs.
-pub(in super::super) fn build(context: &Context<'_>) -> Result<Box<dyn Op>, String> {
+pub(in super::super) fn build(context: &Context<'_>) -> Box<dyn Op> {
     let is_weight = |place: usize| {
         let constant = context.constants.get(place).and_then(Option::as_ref).and_then(Value::as_f32);
         constant.is_some_and(|constant| constant.dims().len() == 2)
@@ -29,7 +26,7 @@ pub(in super::super) fn build(context: &Context<'_>) -> Result<Box<dyn Op>, Stri
     } else {
         &[]
     };
-    Ok(Box::new(MatMul { weights }))
+    Box::new(MatMul { weights })
 }
 
 /// The products that make up a `MatMul`.
