@@ -55,6 +55,14 @@ impl CalibrationImages {
         Ok(Self { paths, steps: Vec::new(), seed: 0 })
     }
 
+    /// Those at the places, from 0 in the order of names, that `takes` says.
+    #[must_use]
+    pub fn only(mut self, takes: impl Fn(usize) -> bool) -> Self {
+        let mut place = 0..;
+        self.paths.retain(|_| place.next().is_some_and(&takes));
+        self
+    }
+
     /// The same, and each image under one of `steps` beside it, in turn. Ranges and weights that were only fitted to
     /// clean images can clip what noise makes of them.
     #[must_use]

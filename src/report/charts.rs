@@ -112,6 +112,40 @@ pub fn html(page: &ChartPage) -> Result<String, ReportError> {
     Ok(rendered.render()?)
 }
 
+#[derive(Template)]
+#[template(path = "chart.svg", escape = "html")]
+struct Alone<'a> {
+    drawing: &'a Drawing<'a>,
+    width: f64,
+    height: f64,
+    keys: Vec<Key<'a>>,
+}
+
+/// A line and its entry beside the chart.
+struct Key<'a> {
+    line: &'a Line<'a>,
+    colour: &'static str,
+    y: f64,
+}
+
+/// One chart as an SVG file, for a page of text.
+///
+/// # Errors
+/// A template failed, which no chart should cause.
+pub fn svg(chart: &Chart) -> Result<String, ReportError> {
+    let drawing = drawing(chart);
+    let key = |(index, line)| Key {
+        line,
+        colour: SERIES.get(index % SERIES.len()).map_or("#000000", |(light, _)| *light),
+        y: 30.0 + 17.0 * index as f64,
+    };
+    let keys: Vec<Key<'_>> = drawing.lines.iter().enumerate().map(key).collect();
+    let height = keys.last().map_or(0.0, |key| key.y + 14.0).max(drawing.height);
+    let letters = chart.curves.iter().map(|curve| curve.name.chars().count()).max().unwrap_or(0);
+    let width = drawing.width + 44.0 + 6.5 * letters as f64;
+    Ok(Alone { drawing: &drawing, width, height, keys }.render()?)
+}
+
 fn drawing(chart: &Chart) -> Drawing<'_> {
     let all = || chart.curves.iter().flat_map(finite);
     let frame = Frame {
@@ -168,6 +202,22 @@ fn value(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chart_stands_alone_with_a_key_to_its_curves() {
+        let curve = |name: &str, y| Curve { name: name.to_owned(), points: vec![(0.0, 0.0), (0.5, y)] };
+        let chart = Chart {
+            title: "AP & rate".to_owned(),
+            curves: vec![curve("plain", 0.4), curve("<both>", f64::INFINITY)],
+            ..Chart::default()
+        };
+        let text = svg(&chart).unwrap();
+        assert_eq!(text.matches("<polyline").count(), 2);
+        for part in ["<?xml", "AP &#38; rate", ">plain</text>", "&#60;both&#62;", SERIES[0].0, SERIES[1].0] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("inf"));
+    }
 
     #[test]
     fn a_page_has_its_curves_facts_and_tables_and_escapes_names() {

@@ -16,7 +16,7 @@ use crate::detector::{ModelManifest, SessionOptions};
 use super::{ClassSupport, Rect, Truth};
 
 pub use error::StudyError;
-pub use run::{Progress, run};
+pub use run::{Pass, Progress, detections, run};
 pub use summary::score_detections;
 
 /// What to do.

@@ -11,7 +11,8 @@ use crate::pipeline::{Frame, FramePixels, Pipeline, Processed, Treatment};
 
 use super::cache::{self, Cache, CellResult};
 use super::{Condition, Plan, StudyError, summary};
-use crate::evaluation::Study;
+use crate::corruption::Step;
+use crate::evaluation::{Found, Study};
 
 /// Decoded images are kept up to so many bytes; what is beyond is decoded in every pass.
 const KEPT_BYTES: usize = 768 << 20;
@@ -44,11 +45,45 @@ pub enum Progress {
     Summarising,
 }
 
+/// What the models found under one condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pass {
+    /// What was done to the images; `None` where they were clean.
+    pub step: Option<Step>,
+    /// For each model and image its detections.
+    pub models: Vec<Vec<Vec<Found>>>,
+}
+
 /// Does a study: detects what the cache does not hold, and sums up.
 ///
 /// # Errors
 /// A model, image or label cannot be used, or the cache cannot be written.
 pub fn run(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Study, StudyError> {
+    let (infos, cells) = detect(plan, progress)?;
+    progress(Progress::Summarising);
+    Ok(summary::summarise(plan, &infos, &plan.conditions(), &cells))
+}
+
+/// Detects as [`run`] does, and gives the detections themselves, for figures of another kind; the clean images come first.
+///
+/// # Errors
+/// As [`run`].
+pub fn detections(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Vec<Pass>, StudyError> {
+    let (_, cells) = detect(plan, progress)?;
+    let pass = |(condition, cells): (Condition, Vec<CellResult>)| Pass {
+        step: match condition {
+            Condition::Clean => None,
+            Condition::Corrupted(step) => Some(step),
+        },
+        models: cells.iter().map(CellResult::found).collect(),
+    };
+    Ok(plan.conditions().into_iter().zip(cells).map(pass).collect())
+}
+
+/// The models, and by condition and model what was found.
+type Detected = (Vec<ModelInfo>, Vec<Vec<CellResult>>);
+
+fn detect(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Detected, StudyError> {
     check(plan)?;
     let mut workers = Vec::new();
     for _ in 0..plan.workers.max(1) {
@@ -88,7 +123,7 @@ pub fn run(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Study, S
             continue;
         }
         progress(Progress::Condition { name: condition.name() });
-        let pass = Pass { plan, condition: *condition, models: &models, decoded: &decoded, progress };
+        let pass = Work { plan, condition: *condition, models: &models, decoded: &decoded, progress };
         let mut found = pass.run(&mut workers)?;
         if *condition == Condition::Clean
             && let Some(worker) = workers.first_mut()
@@ -106,10 +141,7 @@ pub fn run(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Study, S
             }
         }
     }
-    progress(Progress::Summarising);
-    let whole: Vec<Vec<CellResult>> =
-        results.into_iter().map(|cells| cells.into_iter().flatten().collect()).collect();
-    Ok(summary::summarise(plan, &infos, &conditions, &whole))
+    Ok((infos, results.into_iter().map(|cells| cells.into_iter().flatten().collect()).collect()))
 }
 
 fn check(plan: &Plan) -> Result<(), StudyError> {
@@ -240,7 +272,7 @@ impl Worker {
 }
 
 /// One condition, for the models that lack it.
-struct Pass<'a> {
+struct Work<'a> {
     plan: &'a Plan,
     condition: Condition,
     models: &'a [usize],
@@ -248,7 +280,7 @@ struct Pass<'a> {
     progress: &'a (dyn Fn(Progress) + Sync),
 }
 
-impl Pass<'_> {
+impl Work<'_> {
     fn run(&self, workers: &mut [Worker]) -> Result<Vec<CellResult>, StudyError> {
         let images = self.plan.images.paths.len();
         let next = AtomicUsize::new(0);

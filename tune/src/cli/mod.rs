@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod run;
+mod study;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ enum Command {
     Run(run::Args),
     Check(check::Args),
     Bench(bench::Args),
+    Study(study::Args),
 }
 
 /// Runs the subcommand; what went wrong is said on standard error.
@@ -33,6 +35,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Study(args) => study::run(&args),
     };
     match result {
         Ok(code) => code,
