@@ -7,7 +7,8 @@
 //! cargo bench -p roadproof-tune --bench conv
 //! ```
 
-#![allow(missing_docs, reason = "criterion's macros make functions without")]
+#![allow(missing_docs, reason = "criterion's macros write undocumented functions")]
+#![allow(clippy::expect_used, reason = "a benchmark that cannot be set up has to stop")]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -82,12 +83,12 @@ fn tensor(dims: &[usize], seed: usize) -> Tensor {
 
 fn layers(criterion: &mut Criterion) {
     for layer in &LAYERS {
-        let op = layer.op().unwrap();
+        let op = layer.op().expect("a convolution");
         let image = tensor(&[1, layer.channels, layer.side, layer.side], 1);
         let weights = tensor(&[layer.filters, layer.channels / layer.groups, layer.kernel, layer.kernel], 2);
         let bias = tensor(&[layer.filters], 3);
         let inputs = [Some(ValueRef::F32(&image)), Some(ValueRef::F32(&weights)), Some(ValueRef::F32(&bias))];
-        let (outputs, saved) = op.forward(&inputs).unwrap();
+        let (outputs, saved) = op.forward(&inputs).expect("convolved");
         let outputs: Vec<_> = outputs.iter().map(|value| Some(value.borrowed())).collect();
         let gradient = tensor(&[1, layer.filters, layer.output(), layer.output()], 4);
         let mut sinks = [&image, &weights, &bias].map(|input| Tensor::zeros(input.dims()));
@@ -98,14 +99,16 @@ fn layers(criterion: &mut Criterion) {
             .measurement_time(Duration::from_secs(1))
             .sample_size(20);
         group.throughput(Throughput::Elements(layer.operations()));
-        group.bench_function("forward", |bencher| bencher.iter(|| op.forward(black_box(&inputs)).unwrap()));
+        group.bench_function("forward", |bencher| {
+            bencher.iter(|| op.forward(black_box(&inputs)).expect("convolved"));
+        });
         group.throughput(Throughput::Elements(2 * layer.operations()));
         group.bench_function("backward", |bencher| {
             bencher.iter(|| {
                 let call =
                     Call { inputs: &inputs, outputs: &outputs, saved: &saved, gradients: &[Some(&gradient)] };
                 let mut places: Vec<Option<&mut Tensor>> = sinks.iter_mut().map(Some).collect();
-                op.backward(black_box(&call), &mut places).unwrap();
+                op.backward(black_box(&call), &mut places).expect("gradients");
             });
         });
         group.finish();

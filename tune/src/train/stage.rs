@@ -11,6 +11,7 @@ use super::masks::Masks;
 use super::optimiser::Optimiser;
 use super::options::RunOptions;
 use super::parent::ParentModel;
+use crate::data::Samples;
 use crate::engine::{Gradients, Net, Parameters};
 use crate::losses::Objective;
 use crate::tensor::Tensor;
@@ -61,6 +62,22 @@ impl Stage {
             objective,
             masks,
         })
+    }
+
+    /// Estimates the statistics of batch normalisations anew, on so many images as they are; those that cannot be read are
+    /// left out.
+    pub(super) fn estimate_statistics(&mut self, samples: &Samples, images: usize) -> Result<(), TrainError> {
+        let has_any = self.net.model().graph().node.iter().any(|node| node.op_type() == "BatchNormalization");
+        if !has_any {
+            return Ok(());
+        }
+        let mut maker = samples.maker();
+        let count = images.min(samples.images());
+        let evenly = (0..count).map(|number| number * samples.images() / count.max(1));
+        let inputs = evenly.filter_map(|image| samples.plain(&mut maker, image).ok());
+        let statistics = self.net.batch_statistics(&self.parameters, inputs)?;
+        self.net.set_statistics(&statistics);
+        Ok(())
     }
 
     /// Elements of the graph's parameters that are not held at zero.

@@ -123,7 +123,8 @@ impl Trainer {
             }
             None => {
                 tell(Event::Preparing("statistics"));
-                let stage = Stage::new(&model, ground)?;
+                let mut stage = Stage::new(&model, ground)?;
+                stage.estimate_statistics(&samples, options.training.statistics_images)?;
                 (stage, Progress { run, ..Progress::default() })
             }
         };

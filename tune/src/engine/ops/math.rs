@@ -34,6 +34,14 @@ pub(super) fn softplus(x: f32) -> f32 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
+/// tanh(ln(1 + e^x)), by which Mish multiplies (Misra, 2019): n / (n + 2) with n = e^x (e^x + 2).
+pub(super) fn mish_gate(x: f32) -> f32 {
+    // beyond, the gate is 1 and the square overflows
+    let power = x.min(20.0).exp();
+    let product = power * (power + 2.0);
+    product / (product + 2.0)
+}
+
 /// The standard normal distribution function.
 pub(super) fn normal_cdf(x: f32) -> f32 {
     0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))

@@ -69,42 +69,58 @@ fn each_row(
     }
 }
 
+/// Puts values, and where they are, in place of those that are less. Without branches: which is greater is chance.
+fn improve<'a>(best: &mut [f32], found: &mut [u32], values: impl Iterator<Item = (&'a f32, u32)>) {
+    for ((best, found), (value, place)) in best.iter_mut().zip(found).zip(values) {
+        let wins = *value > *best;
+        *best = if wins { *value } else { *best };
+        *found = if wins { place } else { *found };
+    }
+}
+
 impl Op for MaxPool {
     fn forward(&self, inputs: &Inputs<'_>) -> Result<(Vec<Value>, Saved), OpError> {
         let input = f32_at(inputs, 0)?;
         let (planes, along) = self.windows.over(input.dims())?;
+        let [rows, columns] = along;
         let mut made = Tensor::scratch(&output_dims(input.dims(), &along));
         made.data_mut().fill(f32::NEG_INFINITY);
         let mut indices = vec![u32::MAX; made.len()];
-        let columns = along[1];
-        let output = made.data_mut();
-        each_row(planes, &along, |row, from, column, windows| {
-            let Some(place) = columns.place(windows.start, column).filter(|_| !windows.is_empty()) else {
-                return;
-            };
-            let to = row * columns.output;
-            let (first, count) = (from + place, windows.len());
-            let to = to + windows.start..to + windows.end;
-            let best = output[to.clone()].iter_mut().zip(&mut indices[to]);
-            // windows of stride 1 see neighbours: a loop over slices
-            if columns.stride == 1 {
-                let values = &input.data()[first..first + count];
-                for (number, ((best, index), value)) in best.zip(values).enumerate() {
-                    let wins = *value > *best;
-                    *best = if wins { *value } else { *best };
-                    *index = if wins { (first + number) as u32 } else { *index };
-                }
-            } else {
-                for (number, (best, index)) in best.enumerate() {
-                    let place = first + number * columns.stride;
-                    let value = input.data()[place];
-                    if value > *best {
-                        *best = value;
-                        *index = place as u32;
+        // a window's maximum is that of the maxima of its rows
+        let width = columns.output;
+        let mut row_best = Tensor::scratch(&[rows.input * width]);
+        let mut row_found = vec![u32::MAX; rows.input * width];
+        for plane in 0..planes {
+            row_best.data_mut().fill(f32::NEG_INFINITY);
+            for row in 0..rows.input {
+                let from = (plane * rows.input + row) * columns.input;
+                for tap in 0..columns.kernel {
+                    let windows = columns.inside(tap);
+                    let Some(place) = columns.place(windows.start, tap).filter(|_| !windows.is_empty())
+                    else {
+                        continue;
+                    };
+                    let to = row * width + windows.start..row * width + windows.end;
+                    let (best, found) = (&mut row_best.data_mut()[to.clone()], &mut row_found[to]);
+                    let first = from + place;
+                    let values = &input.data()[first..from + columns.input];
+                    if columns.stride == 1 {
+                        improve(best, found, values.iter().zip(first as u32..));
+                    } else {
+                        let places = (first as u32..).step_by(columns.stride);
+                        improve(best, found, values.iter().step_by(columns.stride).zip(places));
                     }
                 }
             }
-        });
+            for window in 0..rows.output {
+                let to = (plane * rows.output + window) * width..(plane * rows.output + window + 1) * width;
+                for row in (0..rows.kernel).filter_map(|tap| rows.place(window, tap)) {
+                    let from = row * width..(row + 1) * width;
+                    let values = row_best.data()[from.clone()].iter().zip(row_found[from].iter().copied());
+                    improve(&mut made.data_mut()[to.clone()], &mut indices[to.clone()], values);
+                }
+            }
+        }
         Ok((vec![made.into()], Saved::Indices(indices)))
     }
 

@@ -1,6 +1,7 @@
 //! Softmax and its logarithm.
 
 use super::attributes::{axis, f32_at, gradient};
+use super::broadcast::sum;
 use crate::engine::{Call, Context, Inputs, Op, OpError, Saved};
 use crate::tensor::{Tensor, Value};
 
@@ -38,6 +39,42 @@ impl Softmax {
             (outer, dims[axis], dims[axis + 1..].iter().product())
         })
     }
+
+    /// Of elements that lie side by side.
+    fn row(&self, input: &[f32], output: &mut [f32]) {
+        let greatest = input.iter().fold(f32::NEG_INFINITY, |greatest, value| greatest.max(*value));
+        for (output, value) in output.iter_mut().zip(input) {
+            *output = (value - greatest).exp();
+        }
+        let total = sum(output.len(), |index| output[index]);
+        if self.logarithm {
+            let level = greatest + total.ln();
+            for (output, value) in output.iter_mut().zip(input) {
+                *output = value - level;
+            }
+        } else {
+            for output in output {
+                *output /= total;
+            }
+        }
+    }
+
+    /// Adds the gradient by such elements: with s the softmax s (g - sum of s g), and of the logarithm g - s sum of g.
+    fn row_back(&self, output: &[f32], gradient: &[f32], sink: &mut [f32]) {
+        let count = output.len();
+        let pairs = output.iter().zip(gradient);
+        if self.logarithm {
+            let total = sum(count, |index| gradient[index]);
+            for (sink, (output, gradient)) in sink.iter_mut().zip(pairs) {
+                *sink += gradient - output.exp() * total;
+            }
+        } else {
+            let total = sum(count, |index| output[index] * gradient[index]);
+            for (sink, (output, gradient)) in sink.iter_mut().zip(pairs) {
+                *sink += output * (gradient - total);
+            }
+        }
+    }
 }
 
 /// Adds up `side` rows of `inner` elements, by element; `combine` gets what is there so far and the next.
@@ -59,6 +96,10 @@ impl Op for Softmax {
         let length = (side * inner).max(1);
         let blocks = made.data_mut().chunks_exact_mut(length).zip(input.data().chunks_exact(length));
         for (output, block) in blocks {
+            if inner == 1 {
+                self.row(block, output);
+                continue;
+            }
             let greatest = fold(block, inner, f32::NEG_INFINITY, f32::max);
             for (output, row) in output.chunks_exact_mut(inner).zip(block.chunks_exact(inner)) {
                 for ((output, value), greatest) in output.iter_mut().zip(row).zip(&greatest) {
@@ -86,7 +127,10 @@ impl Op for Softmax {
         let length = (side * inner).max(1);
         let blocks = output.data().chunks_exact(length).zip(gradient.data().chunks_exact(length));
         for (sink, (output, gradient)) in sink.data_mut().chunks_exact_mut(length).zip(blocks) {
-            // with s the softmax: s (g - sum of s g), and of the logarithm: g - s sum of g
+            if inner == 1 {
+                self.row_back(output, gradient, sink);
+                continue;
+            }
             let mut sums = vec![0.0f32; inner];
             for (output, gradient) in output.chunks_exact(inner).zip(gradient.chunks_exact(inner)) {
                 for ((sum, output), gradient) in sums.iter_mut().zip(output).zip(gradient) {

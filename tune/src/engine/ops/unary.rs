@@ -3,7 +3,7 @@
 use std::f32::consts::FRAC_2_SQRT_PI;
 
 use super::attributes::{f32_at, gradient};
-use super::math::{erf, normal_cdf, normal_density, sigmoid, softplus};
+use super::math::{erf, mish_gate, normal_cdf, normal_density, sigmoid, softplus};
 use crate::engine::{Call, Context, Inputs, Op, OpError, Saved};
 use crate::tensor::{Tensor, Value};
 
@@ -113,7 +113,7 @@ impl Op for Unary {
             Self::Gelu => map(x, y, |x| x * normal_cdf(x)),
             Self::FastGelu => map(x, y, |x| 0.5 * x * (1.0 + gelu_inner(x).tanh())),
             Self::Softplus => map(x, y, softplus),
-            Self::Mish => map(x, y, |x| x * softplus(x).tanh()),
+            Self::Mish => map(x, y, |x| x * mish_gate(x)),
             Self::Exp => map(x, y, f32::exp),
             Self::Log => map(x, y, f32::ln),
             Self::Sqrt => map(x, y, f32::sqrt),
@@ -153,8 +153,8 @@ impl Op for Unary {
             }),
             Self::Softplus => back.add(sink, |x, _| sigmoid(x)),
             Self::Mish => back.add(sink, |x, _| {
-                let tanh = softplus(x).tanh();
-                tanh + x * (1.0 - tanh * tanh) * sigmoid(x)
+                let gate = mish_gate(x);
+                gate + x * (1.0 - gate * gate) * sigmoid(x)
             }),
             Self::Exp => back.add(sink, |_, y| y),
             Self::Log => back.add(sink, |x, _| x.recip()),

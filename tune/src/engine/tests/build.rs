@@ -113,7 +113,7 @@ impl Graph {
         self.op("Mul", &[input, &gate])
     }
 
-    /// Convolution, batch normalisation, SiLU.
+    /// Convolution, batch normalisation, `SiLU`.
     pub(super) fn block(&mut self, input: &str, sides: [usize; 2], kernel: usize, stride: i64) -> String {
         let conv = self.conv(input, sides, kernel, stride);
         let norm = self.batch_norm(&conv, sides[1]);
