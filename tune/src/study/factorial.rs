@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StudyError;
 use super::measured::Measured;
-use super::options::{Compression, StudyFile};
+use super::options::{CalibrationOptions, Compression, StudyFile};
 use super::plan::{Cell, cells, fingerprint};
 
 /// The layout of a cell's result.
@@ -130,9 +130,11 @@ impl Factorial<'_> {
     }
 
     /// The result of the parent as it is, if it has one.
-    #[must_use]
-    pub fn parent(&self) -> Option<CellResult> {
-        load(&self.parent_folder().join(RESULT), &self.parent_fingerprint())
+    ///
+    /// # Errors
+    /// Options cannot be written down.
+    pub fn parent(&self) -> Result<Option<CellResult>, StudyError> {
+        Ok(load(&self.parent_folder().join(RESULT), &self.parent_fingerprint()?))
     }
 
     /// Runs the cells that have no result; `false` where it was asked to stop before the end.
@@ -153,12 +155,12 @@ impl Factorial<'_> {
             }
         }
         tell(Event::Begins { cells: missing.len(), there: cells.len() - missing.len() });
-        if self.parent().is_none() {
+        if self.parent()?.is_none() {
             tell(Event::Part { cell: "parent", part: "measuring" });
             let begun = Instant::now();
             let measured = executor.measure(&self.file.options.parent)?;
             let seconds = [0.0, begun.elapsed().as_secs_f64()];
-            let fingerprint = self.parent_fingerprint();
+            let fingerprint = self.parent_fingerprint()?;
             let result = CellResult { format: FORMAT, cell: None, fingerprint, seconds, measured };
             store(&self.parent_folder(), &result)?;
         }
@@ -207,18 +209,23 @@ impl Factorial<'_> {
     }
 
     fn fingerprint(&self, cell: &Cell) -> Result<String, StudyError> {
-        let options = &self.file.options;
         let path = self.folder;
+        // what lies at a path counts, by `inputs`, and not where it lies
+        let calibration = self.file.options.calibration.clone();
+        let calibration =
+            calibration.map(|calibration| CalibrationOptions { dataset: PathBuf::new(), ..calibration });
         let level = serde_json::to_string(self.file.level(cell)?).map_err(StudyError::json(path))?;
-        let calibration = serde_json::to_string(&options.calibration).map_err(StudyError::json(path))?;
+        let calibration = serde_json::to_string(&calibration).map_err(StudyError::json(path))?;
         let run = serde_json::to_string(&self.file.run_of(cell)).map_err(StudyError::json(path))?;
-        Ok(fingerprint(&[&level, &calibration, &run, &self.parent_fingerprint()]))
+        Ok(fingerprint(&[&level, &calibration, &run, &self.parent_fingerprint()?]))
     }
 
-    fn parent_fingerprint(&self) -> String {
-        // options that were read can be written
-        let evaluation = serde_json::to_string(&self.file.options.evaluation).unwrap_or_default();
-        fingerprint(&[&FORMAT.to_string(), &evaluation, self.inputs])
+    fn parent_fingerprint(&self) -> Result<String, StudyError> {
+        let mut evaluation = self.file.options.evaluation.clone();
+        evaluation.dataset = PathBuf::new();
+        evaluation.class_map = None;
+        let evaluation = serde_json::to_string(&evaluation).map_err(StudyError::json(self.folder))?;
+        Ok(fingerprint(&[&FORMAT.to_string(), &evaluation, self.inputs]))
     }
 }
 

@@ -121,7 +121,7 @@ impl Factorial<'_> {
         };
         let seeds: Vec<u64> = options.seeds.iter().copied().filter(is_whole).collect();
         let incomplete = || StudyError::Incomplete { found: found.len(), wanted: wanted.len() };
-        let base = self.parent().filter(|_| !seeds.is_empty()).ok_or_else(incomplete)?;
+        let base = self.parent()?.filter(|_| !seeds.is_empty()).ok_or_else(incomplete)?;
 
         let worst = Worst::of(&base.measured);
         let measured = options.evaluation.corruptions().unwrap_or_default();

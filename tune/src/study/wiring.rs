@@ -120,7 +120,10 @@ fn run_options(
     run.insert("student".to_owned(), absolute(student)?);
     let mut options: RunOptions =
         run.try_into().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
-    options.resolve(file.options.run.parent().unwrap_or(Path::new("")));
+    // a run that is gone on with from another working folder is the same run
+    let path = std::path::absolute(&file.options.run)
+        .map_err(StudyError::file(&file.options.run, "cannot be found"))?;
+    options.resolve(path.parent().unwrap_or(Path::new("")));
     options.validate().map_err(wrong)?;
     Ok(options)
 }

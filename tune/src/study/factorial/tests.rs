@@ -94,13 +94,17 @@ fn results_are_read_as_written_and_not_taken_for_those_of_other_options() {
     let result = kept.result(&cell(Arm::Plain)).unwrap().unwrap();
     assert_eq!(result.measured.clean.resamples, [Some(0.5), None]);
     assert_eq!(result.cell, Some(cell(Arm::Plain)));
-    assert!(kept.parent().is_some());
+    assert!(kept.parent().unwrap().is_some());
 
     let other = file(&SMALL.replace("probability = 0.5", "probability = 0.6"));
     assert!(!has(&other, "files", Arm::Augmentation) && has(&other, "files", Arm::Plain));
     assert!(!has(&one, "other files", Arm::Plain));
     assert!(!has(&file(&SMALL.replace("rate = 0.5", "rate = 0.6")), "files", Arm::Plain));
     assert!(has(&file(&SMALL.replace("seeds = [0, 1]", "seeds = [0, 1, 2]")), "files", Arm::Plain));
+
+    let moved = SMALL.replace("dataset = \"data\"", "dataset = \"/elsewhere/data\"");
+    assert!(has(&file(&moved), "files", Arm::Plain), "what lies at a path counts, not the path");
+    assert!(!has(&file(&SMALL.replace("severities = [3]", "severities = [4]")), "files", Arm::Plain));
 
     let path = cell(Arm::Plain).folder(folder.path()).join(RESULT);
     std::fs::write(&path, "{\"format\": 1, ").unwrap();
