@@ -2,6 +2,7 @@
 
 mod atoms;
 mod importance;
+mod kept;
 mod redundancy;
 mod report;
 mod rewrite;
@@ -17,6 +18,8 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::graph::{Index, Model};
+pub use kept::kept_channels;
+pub(super) use kept::compose;
 use super::shapes::Shapes;
 use super::simplify::lift;
 use super::{CalibrationImages, CompressError, Progress, named_nodes};
@@ -211,6 +214,7 @@ pub fn prune(
         if removed.is_empty() { (model.clone(), Kept::new()) } else { traced.without(&removed)? };
     let report = report::report(&traced, &pruned, &removed, &rates.errors);
     if !removed.is_empty() {
+        kept::note(&mut pruned, &compose(kept_channels(model), kept.clone()));
         Shapes::of(&pruned, &shape)?; // ONNX Runtime takes it
         pruned.set_producer("roadproof", env!("CARGO_PKG_VERSION"));
     }

@@ -20,7 +20,7 @@ use prost::Message as _;
 
 pub use edit::{Consumer, Index, Names};
 pub use error::GraphError;
-use proto::{GraphProto, ModelProto, NodeProto, ValueInfo};
+use proto::{GraphProto, ModelProto, NodeProto, StringEntry, ValueInfo};
 use wire::WireProblem;
 
 use crate::detector::model_file;
@@ -153,6 +153,19 @@ impl Model {
     pub fn set_producer(&mut self, name: &str, version: &str) {
         self.proto.producer_name = Some(name.to_owned());
         self.proto.producer_version = Some(version.to_owned());
+    }
+
+    /// An entry of the file's metadata.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.proto.metadata_props.iter().find(|entry| entry.key() == key).map(|entry| entry.value())
+    }
+
+    /// Sets an entry of the file's metadata.
+    pub fn set_metadata(&mut self, key: &str, value: &str) {
+        self.proto.metadata_props.retain(|entry| entry.key() != key);
+        let entry = StringEntry { key: Some(key.to_owned()), value: Some(value.to_owned()) };
+        self.proto.metadata_props.push(entry);
     }
 
     /// The file's bytes.

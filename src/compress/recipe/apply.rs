@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::{Step, check};
@@ -88,7 +86,7 @@ pub fn apply(
                 let (model, kept, pruned) =
                     channels::prune(&line.model, input, images, &simplified.scales, &step.options, progress)?;
                 line.model = model;
-                line.kept = compose(std::mem::take(&mut line.kept), kept);
+                line.kept = channels::compose(std::mem::take(&mut line.kept), kept);
                 StepReport::Structured {
                     pruned,
                     reconstructed: line.reconstruct(step.reconstruct, progress)?,
@@ -157,32 +155,5 @@ impl Line<'_> {
             reconstruct::reconstruct(self.base, &self.model, &self.kept, self.input, images, what, progress)?;
         self.model = model;
         Ok(Some(report))
-    }
-}
-
-/// What is left after two prunings, in channels of the first's model.
-fn compose(first: Kept, second: Kept) -> Kept {
-    let mut both: HashMap<String, Vec<usize>> = first;
-    for (tensor, left) in second {
-        let left = match both.get(&tensor) {
-            Some(before) => left.iter().filter_map(|channel| before.get(*channel).copied()).collect(),
-            None => left,
-        };
-        both.insert(tensor, left);
-    }
-    both
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn channels_that_are_left_are_counted_in_the_first_model() {
-        let kept = |entries: &[(&str, &[usize])]| -> Kept {
-            entries.iter().map(|(name, left)| ((*name).to_owned(), left.to_vec())).collect()
-        };
-        let both = compose(kept(&[("a", &[0, 2, 5]), ("b", &[1, 3])]), kept(&[("a", &[0, 2]), ("c", &[4])]));
-        assert_eq!(both, kept(&[("a", &[0, 5]), ("b", &[1, 3]), ("c", &[4])]));
     }
 }

@@ -41,8 +41,8 @@ pub struct DataOptions {
     /// How light and colours change.
     #[serde(default)]
     pub photometric: Photometric,
-    /// How the student's pictures are corrupted.
-    #[serde(default)]
+    /// How the student's pictures are corrupted; not at all without the table.
+    #[serde(default = "Corruptions::off")]
     pub corruption: Corruptions,
 }
 

@@ -17,7 +17,18 @@ pub(super) struct Feature {
     channels: [usize; 2],
     height: usize,
     width: usize,
-    adaptor: Option<Adaptor>,
+    way: Way,
+}
+
+/// How the student's channels are held against the parent's.
+#[derive(Debug, Clone, PartialEq)]
+enum Way {
+    /// One by one.
+    Same,
+    /// Each against that of the parent's that it is what pruning left of.
+    Left(Vec<usize>),
+    /// Through an adaptor.
+    Adaptor(Adaptor),
 }
 
 /// A convolution of 1 x 1 from the student's channels to the parent's (Romero et al., "FitNets", ICLR 2015).
@@ -33,12 +44,14 @@ struct Adaptor {
 }
 
 impl Feature {
-    /// Checks the sides of a pair. Where the numbers of channels differ, the parameters of an adaptor come behind the
-    /// others, unless they are there already.
+    /// Checks the sides of a pair. `left` are the parent's channels that the student still has, where that is known. Where
+    /// the numbers of channels differ otherwise, the parameters of an adaptor come behind the others, unless they are there
+    /// already.
     pub(super) fn new(
         pair: &FeaturePair,
         student: &[usize],
         parent: &[usize],
+        left: Option<&[usize]>,
         parameters: &mut Parameters,
         seed: u64,
     ) -> Result<Self, LossError> {
@@ -62,12 +75,23 @@ impl Feature {
                 )));
             }
         };
-        let adaptor = if mine == theirs {
-            None
-        } else {
-            Some(Adaptor::new(&pair.student, [theirs, mine], parameters, seed)?)
+        let way = match left.filter(|left| are_channels(left, mine, theirs)) {
+            _ if mine == theirs => Way::Same,
+            Some(left) => Way::Left(left.to_vec()),
+            None => Way::Adaptor(Adaptor::new(&pair.student, [theirs, mine], parameters, seed)?),
         };
-        Ok(Self { channels: [mine, theirs], height, width, adaptor })
+        Ok(Self { channels: [mine, theirs], height, width, way })
+    }
+
+    /// Of a layer whose channels can be held against the parent's as they are; none otherwise.
+    pub(super) fn of_layer(student: &[usize], parent: &[usize], left: Option<&[usize]>) -> Option<Self> {
+        let (&[1, mine, height, width], &[1, theirs, h, w]) = (student, parent) else { return None };
+        let way = match left.filter(|left| are_channels(left, mine, theirs)) {
+            None if mine == theirs => Way::Same,
+            Some(left) => Way::Left(left.to_vec()),
+            None => return None,
+        };
+        ((h, w) == (height, width)).then_some(Self { channels: [mine, theirs], height, width, way })
     }
 
     /// The mean square of the differences over the parent's variance, times `weight`, and its gradient by the student's
@@ -82,17 +106,21 @@ impl Feature {
         gradients: &mut Gradients,
     ) -> Result<(f64, Tensor), LossError> {
         let places = self.height * self.width;
-        let [_, theirs] = self.channels;
-        let mut difference = match &self.adaptor {
-            Some(adaptor) => adaptor.forward(parameters, student, places)?,
-            None => student.clone(),
+        let [mine, theirs] = self.channels;
+        let (mut difference, compared) = match &self.way {
+            Way::Adaptor(adaptor) => (adaptor.forward(parameters, student, places)?, theirs),
+            Way::Same | Way::Left(_) => (student.clone(), mine),
         };
         let counted = mask
             .map_or(places as f64, |mask| mask.iter().map(|value| f64::from(*value)).sum::<f64>().max(1.0));
-        let factor = weight / (variance(parent.data()).max(LEAST_VARIANCE) * counted * theirs as f64);
+        let factor = weight / (variance(parent.data()).max(LEAST_VARIANCE) * counted * compared as f64);
         let mut loss = 0.0;
-        let rows = difference.data_mut().chunks_exact_mut(places).zip(parent.data().chunks_exact(places));
-        for (mine, theirs) in rows {
+        for (channel, mine) in difference.data_mut().chunks_exact_mut(places).enumerate() {
+            let channel = match &self.way {
+                Way::Left(left) => left.get(channel).copied().unwrap_or(channel),
+                Way::Same | Way::Adaptor(_) => channel,
+            };
+            let theirs = parent.data().get(channel * places..(channel + 1) * places).unwrap_or_default();
             for (place, (mine, theirs)) in mine.iter_mut().zip(theirs).enumerate() {
                 let share = mask.map_or(1.0, |mask| mask.get(place).copied().unwrap_or(0.0));
                 let distance = *mine - theirs;
@@ -100,9 +128,9 @@ impl Feature {
                 *mine = 2.0 * factor as f32 * share * distance;
             }
         }
-        let gradient = match &self.adaptor {
-            Some(adaptor) => adaptor.backward(parameters, student, &difference, gradients)?,
-            None => difference,
+        let gradient = match &self.way {
+            Way::Adaptor(adaptor) => adaptor.backward(parameters, student, &difference, gradients)?,
+            Way::Same | Way::Left(_) => difference,
         };
         Ok((factor * loss, gradient))
     }
@@ -222,6 +250,11 @@ impl Adaptor {
     }
 }
 
+/// Whether `left` names `mine` of `theirs` channels.
+fn are_channels(left: &[usize], mine: usize, theirs: usize) -> bool {
+    left.len() == mine && left.iter().all(|channel| *channel < theirs)
+}
+
 /// The place of an extra parameter, which is made where it is not there yet.
 fn push(parameters: &mut Parameters, name: String, role: Role, tensor: Tensor) -> Result<usize, LossError> {
     if let Some((index, known)) = parameters.items.iter().enumerate().find(|(_, known)| known.name == name) {
@@ -253,8 +286,20 @@ fn product(a: &[f32], b: &[f32]) -> f32 {
 
 fn variance(values: &[f32]) -> f64 {
     let count = (values.len() as f64).max(1.0);
-    let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
-    values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count
+    // in short runs of float32, so that it vectorises, and from a point among the values, so that little cancels
+    let origin = values.first().copied().unwrap_or(0.0);
+    let (mut sum, mut squares) = (0f64, 0f64);
+    for run in values.chunks(256) {
+        let (mut of_run, mut squares_of_run) = ([0f32; 8], [0f32; 8]);
+        for (index, value) in run.iter().enumerate() {
+            let distance = value - origin;
+            of_run[index % 8] += distance;
+            squares_of_run[index % 8] += distance * distance;
+        }
+        sum += f64::from(of_run.iter().sum::<f32>());
+        squares += f64::from(squares_of_run.iter().sum::<f32>());
+    }
+    (squares / count - (sum / count).powi(2)).max(0.0)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod positives;
 mod scores;
 mod terms;
 
+use roadproof::compress::channels::{Kept, kept_channels};
 use roadproof::detector::ModelManifest;
 use roadproof::detector::manifest::DecoderKind;
 
@@ -77,7 +78,7 @@ impl Objective {
         let dims = |name: &str| Some(tape.tensor(net.value(name)?)?.dims().to_vec());
         let outputs: Vec<&str> = net.outputs().iter().map(|id| net.name(*id)).collect();
         let mut objective =
-            Self::bind(options, manifest, (&outputs, &dims), parameters, parent_dims, (weights, seed))?;
+            Self::bind(options, manifest, (&outputs, &dims), parameters, parent_dims, &Left::of(net), (weights, seed))?;
         objective.student_values = objective.student.iter().filter_map(|tap| net.value(&tap.name)).collect();
         Ok(objective)
     }
@@ -88,6 +89,7 @@ impl Objective {
         (outputs, dims): (&[&str], &SidesOf<'_>),
         parameters: &mut Parameters,
         parent_dims: &SidesOf<'_>,
+        left: &Left,
         (weights, seed): (ClassWeights, u64),
     ) -> Result<Self, LossError> {
         options.validate()?;
@@ -126,9 +128,22 @@ impl Objective {
                     .ok_or_else(|| LossError::Missing { model: "student", name: pair.student.clone() })?;
                 let theirs = of_parent(pair.parent())?;
                 let seed = seed.wrapping_add(index as u64);
-                features.push(Feature::new(pair, &mine, &theirs, parameters, seed)?);
+                let left = left.kept.get(&pair.student).map(Vec::as_slice);
+                features.push(Feature::new(pair, &mine, &theirs, left, parameters, seed)?);
                 student.push(tap(&pair.student, &mine));
                 parent.push(tap(pair.parent(), &theirs));
+            }
+            let known: Vec<String> =
+                options.features.pairs.iter().map(|pair| pair.student.clone()).collect();
+            let layers = left.layers.iter().filter(|name| options.features.layers && !known.contains(name));
+            for name in layers {
+                let (Some(mine), Some(theirs)) = (dims(name), parent_dims(name)) else { continue };
+                let left = left.kept.get(name).map(Vec::as_slice);
+                if let Some(feature) = Feature::of_layer(&mine, &theirs, left) {
+                    features.push(feature);
+                    student.push(tap(name, &mine));
+                    parent.push(tap(name, &theirs));
+                }
             }
         }
         let parent_names = parent.iter().map(|tap| tap.name.clone()).collect();
@@ -225,6 +240,23 @@ impl Objective {
                 boxes::distil(&pull, normaliser, &self.weights, views, positives, sinks);
         }
         terms
+    }
+}
+
+/// What a student has left of its parent.
+#[derive(Debug, Default)]
+struct Left {
+    /// Tensor -> the parent's channels that are left; those that kept all are missing.
+    kept: Kept,
+    /// What its convolutions make, in the order of the graph.
+    layers: Vec<String>,
+}
+
+impl Left {
+    fn of(net: &Net) -> Self {
+        let nodes = net.model().graph().node.iter().filter(|node| node.op_type() == "Conv");
+        let layers = nodes.filter_map(|node| node.output.first().cloned()).collect();
+        Self { kept: kept_channels(net.model()), layers }
     }
 }
 

@@ -57,7 +57,11 @@ pub struct FeatureOptions {
     pub weight: f64,
     /// Whether only the places inside the boxes of the parent's positives count, by their scores; no by default.
     pub foreground: bool,
-    /// Which tensors; none by default.
+    /// Whether the outputs of all convolutions of which the parent's channels are known (those of unpruned layers, and of
+    /// layers that Roadproof pruned) are held against the parent's; yes by default. To align a pruned network with its parent
+    /// layer by layer is what few images suffice for: Li et al., "Few Sample Knowledge Distillation" (CVPR 2020).
+    pub layers: bool,
+    /// Which tensors besides; none by default.
     pub pairs: Vec<FeaturePair>,
 }
 
@@ -136,7 +140,7 @@ impl Default for BoxOptions {
 
 impl Default for FeatureOptions {
     fn default() -> Self {
-        Self { weight: 1.0, foreground: false, pairs: Vec::new() }
+        Self { weight: 1.0, foreground: false, layers: true, pairs: Vec::new() }
     }
 }
 

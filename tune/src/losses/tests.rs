@@ -54,6 +54,7 @@ fn bind_with(
         (&names, &|name| mine.get(name).cloned()),
         &mut parameters,
         &|name| theirs.get(name).cloned(),
+        &Left::default(),
         (weights, 7),
     )?;
     Ok((objective, parameters))

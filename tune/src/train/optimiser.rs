@@ -19,6 +19,9 @@ pub enum Rule {
     Sgd,
 }
 
+/// What is smaller than this moves as if it were not, or zeros could never move; Adafactor's constant.
+const LEAST_SIZE: f32 = 1e-3;
+
 /// A rule and its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,11 +36,16 @@ pub struct OptimiserOptions {
     pub epsilon: f32,
     /// Weights lose this share, times the learning rate, in each step; biases and scales do not.
     pub weight_decay: f32,
+    /// Steps are relative to what they change: the rate is a share of the root mean square of the filter's weights, or of
+    /// the biases of a layer (as Adafactor's, there of whole tensors: Shazeer and Stern, ICML 2018, section 8). Networks whose
+    /// batch normalisations were folded into their weights have filters of very different sizes, which one absolute rate
+    /// cannot suit.
+    pub relative: bool,
 }
 
 impl Default for OptimiserOptions {
     fn default() -> Self {
-        Self { rule: Rule::AdamW, momentum: 0.9, second_momentum: 0.999, epsilon: 1e-8, weight_decay: 0.01 }
+        Self { rule: Rule::AdamW, momentum: 0.9, second_momentum: 0.999, epsilon: 1e-8, weight_decay: 0.01, relative: false }
     }
 }
 
@@ -65,7 +73,7 @@ impl Optimiser {
     /// Changes the parameters by one step; what the masks hold at zero stays there.
     pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, rate: f64, masks: &Masks) {
         self.steps += 1;
-        let OptimiserOptions { rule, momentum, second_momentum, epsilon, weight_decay } = self.options;
+        let OptimiserOptions { rule, momentum, second_momentum, epsilon, weight_decay, relative } = self.options;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         // the moments start at zero; this takes out what that does to their means
         let first_bias = (1.0 - f64::from(momentum).powi(steps)).max(f64::MIN_POSITIVE);
@@ -83,12 +91,18 @@ impl Optimiser {
         let items = parameters.items.par_iter_mut().zip(&gradients.0).zip(&mut self.first).zip(second);
         items.enumerate().for_each(|(index, (((parameter, gradient), first), second))| {
             let decay = if parameter.role == Role::Weight { 1.0 - rate * weight_decay } else { 1.0 };
-            let (weights, gradient) = (parameter.tensor.data_mut(), gradient.data());
-            match (rule, second) {
-                (Rule::AdamW, Some(second)) => {
-                    adam.step(weights, gradient, first.data_mut(), second.data_mut(), decay);
+            // filters lie along the first axis of what has several; a bias is one piece
+            let rows = if parameter.tensor.dims().len() > 2 { parameter.tensor.dim(0) } else { 1 };
+            let length = (parameter.tensor.len() / rows.max(1)).max(1);
+            let weights = parameter.tensor.data_mut();
+            let mut second = second.map(|second| second.data_mut().chunks_mut(length));
+            let rows = weights.chunks_mut(length).zip(gradient.data().chunks(length));
+            for ((weights, gradient), first) in rows.zip(first.data_mut().chunks_mut(length)) {
+                let size = if relative { size(weights) } else { 1.0 };
+                match (rule, second.as_mut().and_then(Iterator::next)) {
+                    (Rule::AdamW, Some(second)) => adam.scaled(size).step(weights, gradient, first, second, decay),
+                    _ => nesterov(weights, gradient, first, (momentum, rate * size), decay),
                 }
-                _ => nesterov(weights, gradient, first.data_mut(), (momentum, rate), decay),
             }
             masks.apply(index, weights);
         });
@@ -105,7 +119,17 @@ struct Adam {
     root_bias: f32,
 }
 
+/// Root mean square, at least [`LEAST_SIZE`].
+fn size(weights: &[f32]) -> f32 {
+    let squares: f32 = weights.iter().map(|weight| weight * weight).sum();
+    (squares / weights.len().max(1) as f32).sqrt().max(LEAST_SIZE)
+}
+
 impl Adam {
+    fn scaled(self, size: f32) -> Self {
+        Self { rate: self.rate * size, ..self }
+    }
+
     fn step(&self, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], decay: f32) {
         let moments = first.iter_mut().zip(second.iter_mut());
         for ((weight, gradient), (first, second)) in weights.iter_mut().zip(gradient).zip(moments) {
@@ -184,6 +208,23 @@ mod tests {
             let mut optimiser = Optimiser::new(options, &parameters);
             optimiser.step(&mut parameters, &gradient(&[0.0]), 0.1, &Masks::default());
             assert!((parameters.items[0].tensor.data()[0] - expected).abs() < 1e-6, "{role:?}");
+        }
+    }
+
+    /// The first step of each filter is the same share of its size.
+    #[test]
+    fn relative_steps_suit_the_filter() {
+        let options = OptimiserOptions { weight_decay: 0.0, relative: true, ..OptimiserOptions::default() };
+        let tensor = Tensor::new(&[2, 2, 1, 1], vec![3.0, 4.0, 0.03, 0.04]).unwrap();
+        let item = Parameter { name: "w".to_owned(), role: Role::Weight, tensor };
+        let mut parameters = Parameters { items: vec![item], of_graph: 1 };
+        let before = parameters.items[0].tensor.clone();
+        let mut optimiser = Optimiser::new(options, &parameters);
+        let gradients = Gradients(vec![Tensor::new(&[2, 2, 1, 1], vec![1.0, -2.0, 30.0, 0.4]).unwrap()]);
+        optimiser.step(&mut parameters, &gradients, 0.01, &Masks::default());
+        for (index, size) in [(0, 12.5f32.sqrt()), (1, 12.5f32.sqrt()), (2, 0.00125f32.sqrt()), (3, 0.00125f32.sqrt())] {
+            let moved = (parameters.items[0].tensor.data()[index] - before.data()[index]).abs();
+            assert!((moved / size - 0.01).abs() < 1e-4, "{index}: {moved}");
         }
     }
 

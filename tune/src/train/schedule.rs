@@ -31,7 +31,7 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { rate: 1e-3, warm_up: 50, decline: Decline::Cosine, last: 0.01 }
+        Self { rate: 5e-4, warm_up: 50, decline: Decline::Cosine, last: 0.01 }
     }
 }
 

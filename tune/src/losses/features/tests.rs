@@ -16,7 +16,7 @@ fn gradients_are_those_of_finite_differences() {
     for (mine, mask) in [(5, None), (5, Some(mask.data())), (2, None), (2, Some(mask.data()))] {
         let mut parameters = Parameters::default();
         let (student, parent) = (noise(&[1, mine, 3, 4], 1), noise(&[1, 5, 3, 4], 2));
-        let feature = Feature::new(&pair(), student.dims(), parent.dims(), &mut parameters, 3).unwrap();
+        let feature = Feature::new(&pair(), student.dims(), parent.dims(), None, &mut parameters, 3).unwrap();
         assert_eq!(parameters.items.len(), if mine == 5 { 0 } else { 2 });
         let mut gradients = Gradients::zeros(&parameters);
         let (loss, by_student) =
@@ -56,7 +56,7 @@ fn gradients_are_those_of_finite_differences() {
 fn equal_features_have_no_loss_and_scale_does_not_matter() {
     let mut parameters = Parameters::default();
     let (student, parent) = (noise(&[1, 3, 2, 2], 1), noise(&[1, 3, 2, 2], 2));
-    let feature = Feature::new(&pair(), student.dims(), parent.dims(), &mut parameters, 0).unwrap();
+    let feature = Feature::new(&pair(), student.dims(), parent.dims(), None, &mut parameters, 0).unwrap();
     let mut none = Gradients::default();
     let mut of = |mine: &Tensor, theirs: &Tensor| {
         feature.distil(&parameters, mine, theirs, None, 1.0, &mut none).unwrap()
@@ -72,7 +72,7 @@ fn equal_features_have_no_loss_and_scale_does_not_matter() {
 
 #[test]
 fn the_mask_covers_the_boxes() {
-    let feature = Feature::new(&pair(), &[1, 2, 2, 4], &[1, 2, 2, 4], &mut Parameters::default(), 0).unwrap();
+    let feature = Feature::new(&pair(), &[1, 2, 2, 4], &[1, 2, 2, 4], None, &mut Parameters::default(), 0).unwrap();
     let location = Location { block: 0, row: 0 };
     let positive = |score, bbox| Positive { location, score, class: 0, bbox };
     let positives = [positive(0.5, [0.0, 0.0, 30.0, 32.0]), positive(0.8, [20.0, 16.0, 64.0, 32.0])];
@@ -90,7 +90,7 @@ fn the_mask_covers_the_boxes() {
 #[test]
 fn adaptors_come_from_the_seed_and_are_found_again() {
     let make = |parameters: &mut Parameters, seed| {
-        Feature::new(&pair(), &[1, 2, 3, 4], &[1, 5, 3, 4], parameters, seed).unwrap()
+        Feature::new(&pair(), &[1, 2, 3, 4], &[1, 5, 3, 4], None, parameters, seed).unwrap()
     };
     let (mut one, mut same, mut other) =
         (Parameters::default(), Parameters::default(), Parameters::default());
@@ -106,7 +106,7 @@ fn adaptors_come_from_the_seed_and_are_found_again() {
     one.items[1].tensor.data_mut()[0] = 7.0;
     assert_eq!(make(&mut one, 3), feature);
     assert_eq!((one.items.len(), one.items[1].tensor.data()[0]), (2, 7.0));
-    let wrong = Feature::new(&pair(), &[1, 3, 3, 4], &[1, 5, 3, 4], &mut one, 1).unwrap_err().to_string();
+    let wrong = Feature::new(&pair(), &[1, 3, 3, 4], &[1, 5, 3, 4], None, &mut one, 1).unwrap_err().to_string();
     assert!(wrong.contains("[5, 3, 1, 1]") && wrong.contains("[5, 2, 1, 1]"), "{wrong}");
 }
 
@@ -114,7 +114,7 @@ fn adaptors_come_from_the_seed_and_are_found_again() {
 fn changed_parameters_are_an_error() {
     let mut parameters = Parameters::default();
     let (student, parent) = (noise(&[1, 2, 3, 4], 1), noise(&[1, 5, 3, 4], 2));
-    let feature = Feature::new(&pair(), student.dims(), parent.dims(), &mut parameters, 1).unwrap();
+    let feature = Feature::new(&pair(), student.dims(), parent.dims(), None, &mut parameters, 1).unwrap();
     let mut gradients = Gradients::zeros(&parameters);
     let nothing = Parameters::default();
     for (parameters, gradients) in [(&nothing, &mut gradients), (&parameters, &mut Gradients::default())] {
@@ -132,7 +132,7 @@ fn other_sides_are_an_error() {
         (vec![1, 2, 12], vec![1, 2, 12]),
         (vec![2, 2, 3, 4], vec![2, 2, 3, 4]),
     ] {
-        let found = Feature::new(&pair(), &student, &parent, &mut Parameters::default(), 1);
+        let found = Feature::new(&pair(), &student, &parent, None, &mut Parameters::default(), 1);
         let error = found.unwrap_err().to_string();
         assert!(error.contains("\"theirs\"") && error.contains("\"mine\""), "{error}");
     }
