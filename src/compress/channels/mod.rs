@@ -18,12 +18,12 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::graph::{Index, Model};
-pub use kept::kept_channels;
-pub(super) use kept::compose;
 use super::shapes::Shapes;
 use super::simplify::lift;
 use super::{CalibrationImages, CompressError, Progress, named_nodes};
 use crate::detector::manifest::InputSpec;
+pub(super) use kept::compose;
+pub use kept::kept_channels;
 use sets::Prunable;
 use spread::{Rates, Traced};
 use trace::Trace;

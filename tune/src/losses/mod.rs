@@ -77,8 +77,15 @@ impl Objective {
         let tape = net.forward(parameters, Tensor::zeros(net.input_dims()))?;
         let dims = |name: &str| Some(tape.tensor(net.value(name)?)?.dims().to_vec());
         let outputs: Vec<&str> = net.outputs().iter().map(|id| net.name(*id)).collect();
-        let mut objective =
-            Self::bind(options, manifest, (&outputs, &dims), parameters, parent_dims, &Left::of(net), (weights, seed))?;
+        let mut objective = Self::bind(
+            options,
+            manifest,
+            (&outputs, &dims),
+            parameters,
+            parent_dims,
+            &Left::of(net),
+            (weights, seed),
+        )?;
         objective.student_values = objective.student.iter().filter_map(|tap| net.value(&tap.name)).collect();
         Ok(objective)
     }
@@ -133,8 +140,7 @@ impl Objective {
                 student.push(tap(&pair.student, &mine));
                 parent.push(tap(pair.parent(), &theirs));
             }
-            let known: Vec<String> =
-                options.features.pairs.iter().map(|pair| pair.student.clone()).collect();
+            let known: Vec<String> = options.features.pairs.iter().map(|pair| pair.student.clone()).collect();
             let layers = left.layers.iter().filter(|name| options.features.layers && !known.contains(name));
             for name in layers {
                 let (Some(mine), Some(theirs)) = (dims(name), parent_dims(name)) else { continue };

@@ -18,6 +18,7 @@ fn options() -> Options {
     let features = FeatureOptions {
         weight: 1.5,
         foreground: true,
+        layers: true,
         pairs: vec![
             FeaturePair { student: "neck".to_owned(), parent: None },
             FeaturePair { student: "thin".to_owned(), parent: Some("thick".to_owned()) },

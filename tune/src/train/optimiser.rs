@@ -45,7 +45,14 @@ pub struct OptimiserOptions {
 
 impl Default for OptimiserOptions {
     fn default() -> Self {
-        Self { rule: Rule::AdamW, momentum: 0.9, second_momentum: 0.999, epsilon: 1e-8, weight_decay: 0.01, relative: false }
+        Self {
+            rule: Rule::AdamW,
+            momentum: 0.9,
+            second_momentum: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            relative: false,
+        }
     }
 }
 
@@ -73,7 +80,8 @@ impl Optimiser {
     /// Changes the parameters by one step; what the masks hold at zero stays there.
     pub fn step(&mut self, parameters: &mut Parameters, gradients: &Gradients, rate: f64, masks: &Masks) {
         self.steps += 1;
-        let OptimiserOptions { rule, momentum, second_momentum, epsilon, weight_decay, relative } = self.options;
+        let OptimiserOptions { rule, momentum, second_momentum, epsilon, weight_decay, relative } =
+            self.options;
         let steps = i32::try_from(self.steps).unwrap_or(i32::MAX);
         // the moments start at zero; this takes out what that does to their means
         let first_bias = (1.0 - f64::from(momentum).powi(steps)).max(f64::MIN_POSITIVE);
@@ -100,7 +108,9 @@ impl Optimiser {
             for ((weights, gradient), first) in rows.zip(first.data_mut().chunks_mut(length)) {
                 let size = if relative { size(weights) } else { 1.0 };
                 match (rule, second.as_mut().and_then(Iterator::next)) {
-                    (Rule::AdamW, Some(second)) => adam.scaled(size).step(weights, gradient, first, second, decay),
+                    (Rule::AdamW, Some(second)) => {
+                        adam.scaled(size).step(weights, gradient, first, second, decay)
+                    }
                     _ => nesterov(weights, gradient, first, (momentum, rate * size), decay),
                 }
             }
@@ -222,7 +232,9 @@ mod tests {
         let mut optimiser = Optimiser::new(options, &parameters);
         let gradients = Gradients(vec![Tensor::new(&[2, 2, 1, 1], vec![1.0, -2.0, 30.0, 0.4]).unwrap()]);
         optimiser.step(&mut parameters, &gradients, 0.01, &Masks::default());
-        for (index, size) in [(0, 12.5f32.sqrt()), (1, 12.5f32.sqrt()), (2, 0.00125f32.sqrt()), (3, 0.00125f32.sqrt())] {
+        for (index, size) in
+            [(0, 12.5f32.sqrt()), (1, 12.5f32.sqrt()), (2, 0.00125f32.sqrt()), (3, 0.00125f32.sqrt())]
+        {
             let moved = (parameters.items[0].tensor.data()[index] - before.data()[index]).abs();
             assert!((moved / size - 0.01).abs() < 1e-4, "{index}: {moved}");
         }

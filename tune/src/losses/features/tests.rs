@@ -72,7 +72,8 @@ fn equal_features_have_no_loss_and_scale_does_not_matter() {
 
 #[test]
 fn the_mask_covers_the_boxes() {
-    let feature = Feature::new(&pair(), &[1, 2, 2, 4], &[1, 2, 2, 4], None, &mut Parameters::default(), 0).unwrap();
+    let feature =
+        Feature::new(&pair(), &[1, 2, 2, 4], &[1, 2, 2, 4], None, &mut Parameters::default(), 0).unwrap();
     let location = Location { block: 0, row: 0 };
     let positive = |score, bbox| Positive { location, score, class: 0, bbox };
     let positives = [positive(0.5, [0.0, 0.0, 30.0, 32.0]), positive(0.8, [20.0, 16.0, 64.0, 32.0])];
@@ -106,7 +107,8 @@ fn adaptors_come_from_the_seed_and_are_found_again() {
     one.items[1].tensor.data_mut()[0] = 7.0;
     assert_eq!(make(&mut one, 3), feature);
     assert_eq!((one.items.len(), one.items[1].tensor.data()[0]), (2, 7.0));
-    let wrong = Feature::new(&pair(), &[1, 3, 3, 4], &[1, 5, 3, 4], None, &mut one, 1).unwrap_err().to_string();
+    let wrong =
+        Feature::new(&pair(), &[1, 3, 3, 4], &[1, 5, 3, 4], None, &mut one, 1).unwrap_err().to_string();
     assert!(wrong.contains("[5, 3, 1, 1]") && wrong.contains("[5, 2, 1, 1]"), "{wrong}");
 }
 
@@ -136,4 +138,41 @@ fn other_sides_are_an_error() {
         let error = found.unwrap_err().to_string();
         assert!(error.contains("\"theirs\"") && error.contains("\"mine\""), "{error}");
     }
+}
+
+#[test]
+fn channels_that_are_left_are_held_against_their_own() {
+    let parent = noise(&[1, 5, 2, 3], 2);
+    let left = [0, 3];
+    let student = Tensor::from_fn(&[1, 2, 2, 3], |index| {
+        parent.data()[left[index / 6] * 6 + index % 6] + if index == 7 { 0.5 } else { 0.0 }
+    });
+    let feature = Feature::of_layer(student.dims(), parent.dims(), Some(&left)).unwrap();
+    let parameters = Parameters::default();
+    let mut none = Gradients::default();
+    let (loss, gradient) = feature.distil(&parameters, &student, &parent, None, 2.0, &mut none).unwrap();
+    // one of twelve elements is off
+    let variance = variance(parent.data());
+    assert!((loss - 2.0 * 0.25 / (12.0 * variance)).abs() < 1e-5, "{loss}");
+    let moved: Vec<usize> = (0..12).filter(|index| gradient.data()[*index].abs() > 1e-6).collect();
+    assert_eq!(moved, [7]);
+
+    // as a pair, without an adaptor
+    let mut parameters = Parameters::default();
+    let pair = Feature::new(&pair(), student.dims(), parent.dims(), Some(&left), &mut parameters, 0).unwrap();
+    assert_eq!((pair, parameters.items.len()), (feature, 0));
+    // channels that are not the parent's, or not as many as the student's, say nothing
+    for wrong in [&[0, 5][..], &[1]] {
+        assert_eq!(Feature::of_layer(student.dims(), parent.dims(), Some(wrong)), None);
+    }
+    assert!(Feature::of_layer(&[1, 5, 2, 3], &[1, 5, 2, 3], None).is_some());
+    assert_eq!(Feature::of_layer(&[1, 5, 2, 4], &[1, 5, 2, 3], None), None);
+}
+
+#[test]
+fn the_variance_is_right_far_from_zero() {
+    let values: Vec<f32> = (0..1000).map(|index| 1000.0 + (index % 7) as f32).collect();
+    let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / 1000.0;
+    let exact = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / 1000.0;
+    assert!((variance(&values) - exact).abs() < 1e-4 * exact);
 }
