@@ -158,7 +158,7 @@ impl Model {
     /// An entry of the file's metadata.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {
-        self.proto.metadata_props.iter().find(|entry| entry.key() == key).map(|entry| entry.value())
+        self.proto.metadata_props.iter().find(|entry| entry.key() == key).map(StringEntry::value)
     }
 
     /// Sets an entry of the file's metadata.

@@ -109,7 +109,7 @@ impl Optimiser {
                 let size = if relative { size(weights) } else { 1.0 };
                 match (rule, second.as_mut().and_then(Iterator::next)) {
                     (Rule::AdamW, Some(second)) => {
-                        adam.scaled(size).step(weights, gradient, first, second, decay)
+                        adam.scaled(size).step(weights, gradient, first, second, decay);
                     }
                     _ => nesterov(weights, gradient, first, (momentum, rate * size), decay),
                 }

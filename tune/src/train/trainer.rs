@@ -12,10 +12,12 @@ use super::TrainError;
 use super::balance;
 use super::checkpoint::{self, Progress, State};
 use super::crew::{Batch, Crew, Subject};
+use super::events::{Event, Outcome};
 use super::journal::{Entry, Journal, PruningEntry, StepEntry, ValidationEntry};
 use super::optimiser::clip;
 use super::options::{Keep, RunOptions};
 use super::output;
+use super::pairing::{fingerprint, matches};
 use super::parent::ParentModel;
 use super::report;
 use super::stage::{Ground, Stage};
@@ -24,44 +26,6 @@ use crate::data::Samples;
 use crate::losses::LossError;
 use crate::prune::{self, PruneOptions, Rank, Sensitivity};
 use crate::truth::ClassWeights;
-
-/// What happens in a run, for whoever shows it.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// Something of unknown length begins.
-    Preparing(&'a str),
-    /// Some of so many are done.
-    Prepared(usize, usize),
-    /// Training begins or goes on.
-    Begins {
-        /// Steps done before.
-        step: u64,
-        /// Steps in all.
-        steps: u64,
-        /// Threads.
-        threads: usize,
-        /// Images.
-        images: usize,
-    },
-    /// A step was done.
-    Step(&'a StepEntry),
-    /// The student was measured.
-    Validated(&'a ValidationEntry),
-    /// The student was pruned.
-    Pruned(&'a PruningEntry),
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The result's manifest.
-    Done(Box<ModelManifest>),
-    /// It was asked to stop; a checkpoint is written.
-    Stopped {
-        /// Steps done.
-        step: u64,
-    },
-}
 
 /// A run in its folder.
 pub struct Trainer {
@@ -380,43 +344,4 @@ impl Trainer {
         parts.extend(self.options.prune.as_ref().map(PruneOptions::describe));
         parts.join(", ")
     }
-}
-
-/// What both have to have in common.
-fn matches(student: &ModelManifest, parent: &ModelManifest) -> Result<(), TrainError> {
-    let refuse = |problem: String| TrainError::Mismatch {
-        student: student.path().to_owned(),
-        parent: parent.path().to_owned(),
-        problem,
-    };
-    if student.input != parent.input {
-        return Err(refuse(format!(
-            "[input] differs: {} x {} pixels and the same preparation were expected, found {} x {}",
-            parent.input.width, parent.input.height, student.input.width, student.input.height
-        )));
-    }
-    if student.class_names() != parent.class_names() {
-        let (theirs, ours) = (parent.class_names(), student.class_names());
-        let place = theirs.iter().zip(ours).position(|(a, b)| a != b);
-        return Err(refuse(match place {
-            Some(place) => format!(
-                "class {place} is \"{}\" of the parent's and \"{}\" of the student's",
-                theirs.get(place).map_or("", String::as_str),
-                ours.get(place).map_or("", String::as_str)
-            ),
-            None => format!("the parent has {} classes, the student {}", theirs.len(), ours.len()),
-        }));
-    }
-    if student.decoder.kind != parent.decoder.kind {
-        let (theirs, ours) = (parent.decoder.kind, student.decoder.kind);
-        return Err(refuse(format!("[decoder] type: {theirs:?} was expected, found {ours:?}")));
-    }
-    Ok(())
-}
-
-/// SHA-256 of what must not change between stop and start.
-fn fingerprint(options: &RunOptions, student: &Model, parent: &ParentModel, images: &str) -> String {
-    let options = toml::to_string(options).unwrap_or_default();
-    let parts = [options.as_str(), student.sha256(), parent.model().sha256(), images];
-    output::sha256(parts.join("\n").as_bytes())
 }
