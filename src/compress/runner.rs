@@ -52,12 +52,38 @@ impl InferenceSession {
         shape: &[i64],
         tensors: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, CompressError> {
-        Ok(Self(Runner::new(model, shape, tensors)?))
+        Self::open_on(0, model, shape, tensors)
+    }
+
+    /// The same on so many threads; 0 is one per core.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on<'a>(
+        threads: usize,
+        model: &Model,
+        shape: &[i64],
+        tensors: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, CompressError> {
+        Ok(Self(Runner::new_on(threads, model, shape, tensors)?))
     }
 
     /// The elements of the input, row-major, to be written before [`run`](Self::run).
     pub fn input_mut(&mut self) -> &mut [f32] {
         self.0.input_mut()
+    }
+
+    /// Runs the model on what [`input_mut`](Self::input_mut) holds; `read` gets name, sides and elements of each float32
+    /// tensor.
+    ///
+    /// # Errors
+    /// ONNX Runtime cannot run it.
+    pub fn run_floats(&mut self, mut read: impl FnMut(&str, &[i64], &[f32])) -> Result<(), CompressError> {
+        self.0.run(|name, dims, values| {
+            if let Values::F32(values) = values {
+                read(name, dims, values);
+            }
+        })
     }
 
     /// Runs the model on what [`input_mut`](Self::input_mut) holds. The tensors come in the order of the model's part that
@@ -95,6 +121,16 @@ impl Runner {
         shape: &[i64],
         tensors: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, CompressError> {
+        Self::new_on(0, model, shape, tensors)
+    }
+
+    /// The same on so many threads; 0 is one per core.
+    fn new_on<'a>(
+        threads: usize,
+        model: &Model,
+        shape: &[i64],
+        tensors: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, CompressError> {
         let mut part = model.clone();
         let graph = part.graph_mut();
         let mut known: HashSet<String> =
@@ -112,7 +148,7 @@ impl Runner {
             graph.output.push(value.unwrap_or_else(bare));
         }
         graph.remove_dead();
-        Ok(Self { probe: Probe::open(&part.to_bytes(), shape, model.path())? })
+        Ok(Self { probe: Probe::open(&part.to_bytes(), shape, threads, model.path())? })
     }
 
     /// The elements of the model's input.

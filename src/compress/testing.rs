@@ -38,14 +38,14 @@ pub(super) fn pictures(folder: &Path, count: usize) {
 pub(super) fn outputs(model: &Model, picture: &Path) -> Vec<(String, Vec<f32>)> {
     let images = CalibrationImages::open(picture.parent().unwrap(), None).unwrap();
     let image = images.iter().find(|image| image.path == picture).unwrap();
-    let mut probe = Probe::open(&model.to_bytes(), &input().shape(), model.path()).unwrap();
+    let mut probe = Probe::open(&model.to_bytes(), &input().shape(), 0, model.path()).unwrap();
     Loader::new(&input(), &images).load(image, probe.input_mut()).unwrap();
     read(&mut probe)
 }
 
 /// All float32 outputs of a model, by name, for an input of `shape` filled with `values` (repeated as needed).
 pub(super) fn outputs_for(model: &Model, shape: &[i64], values: &[f32]) -> Vec<(String, Vec<f32>)> {
-    let mut probe = Probe::open(&model.to_bytes(), shape, model.path()).unwrap();
+    let mut probe = Probe::open(&model.to_bytes(), shape, 0, model.path()).unwrap();
     for (element, value) in probe.input_mut().iter_mut().zip(values.iter().cycle()) {
         *element = *value;
     }

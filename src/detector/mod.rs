@@ -22,7 +22,7 @@ mod normalise;
 mod opening;
 pub(crate) mod placement;
 pub mod preprocess;
-pub mod probe;
+pub(crate) mod probe;
 mod provider;
 mod session;
 mod thresholds;

@@ -10,25 +10,19 @@ use super::{DetectorError, library};
 
 /// The elements of a tensor, in row-major order.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Values<'a> {
-    /// `float`
+pub(crate) enum Values<'a> {
     F32(&'a [f32]),
-    /// `int64`
     I64(&'a [i64]),
-    /// `int32`
     I32(&'a [i32]),
-    /// `uint8`
     U8(&'a [u8]),
-    /// `int8`
     I8(&'a [i8]),
-    /// `bool`
     Bool(&'a [bool]),
     /// Of a type that nothing here computes with (half and double precision, text).
     Other,
 }
 
 /// A session on the CPU that gives every output, by name.
-pub struct Probe {
+pub(crate) struct Probe {
     session: Session,
     tensor: Tensor<f32>,
     names: Vec<String>,
@@ -36,19 +30,14 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Opens a model in memory, to run on all cores; its one input is float32 of `shape`. `path` is for messages.
-    ///
-    /// # Errors
-    /// ONNX Runtime cannot be loaded or refuses the model, or the model wants another input.
-    pub fn open(bytes: &[u8], shape: &[i64], path: &Path) -> Result<Self, DetectorError> {
-        Self::open_on(0, bytes, shape, path)
-    }
-
-    /// The same, to run on so many threads; 0 is all cores.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_on(threads: usize, bytes: &[u8], shape: &[i64], path: &Path) -> Result<Self, DetectorError> {
+    /// Opens a model in memory, to run on `threads`; 0 is one per core. Its one input is float32 of `shape`. `path` is for
+    /// messages.
+    pub(crate) fn open(
+        bytes: &[u8],
+        shape: &[i64],
+        threads: usize,
+        path: &Path,
+    ) -> Result<Self, DetectorError> {
         let refused = |message: String| DetectorError::Session { path: path.to_owned(), message };
         let runtime = library::runtime()?;
         let options = SessionOptions { intra_op_threads: threads, ..SessionOptions::default() };
@@ -66,20 +55,20 @@ impl Probe {
     }
 
     /// The input tensor's elements.
-    pub fn input_mut(&mut self) -> &mut [f32] {
+    pub(crate) fn input_mut(&mut self) -> &mut [f32] {
         self.tensor.extract_tensor_mut().1
     }
 
     /// The element type of every output, as a number of `TensorProto.DataType`; 0 for what is no tensor.
-    pub fn types(&self) -> impl Iterator<Item = (&str, i32)> {
+    pub(crate) fn types(&self) -> impl Iterator<Item = (&str, i32)> {
         self.session.outputs().iter().map(|output| (output.name(), data_type(output.dtype())))
     }
 
     /// Runs the model; `read` gets the name, shape and values of every output, one after the other.
-    ///
-    /// # Errors
-    /// ONNX Runtime cannot run it.
-    pub fn run(&mut self, mut read: impl FnMut(&str, &[i64], Values<'_>)) -> Result<(), DetectorError> {
+    pub(crate) fn run(
+        &mut self,
+        mut read: impl FnMut(&str, &[i64], Values<'_>),
+    ) -> Result<(), DetectorError> {
         let outputs = self.session.run(ort::inputs![&self.tensor]).map_err(|error| {
             DetectorError::Inference { name: self.path.display().to_string(), message: error.to_string() }
         })?;

@@ -32,7 +32,7 @@ pub fn prune(
             let scales = sensitivity.map_or_else(Scales::new, |found| channel_scales(net, parameters, found));
             let importance = if scales.is_empty() { Importance::L2 } else { Importance::Scale };
             let wanted = channels::Options {
-                rate: options.share(round),
+                rate: options.share(),
                 importance,
                 spread: channels::Spread::Uniform,
                 multiple: options.multiple,

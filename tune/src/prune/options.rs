@@ -127,7 +127,7 @@ impl PruneOptions {
 
     /// The share of what is left that goes in a round.
     #[must_use]
-    pub fn share(&self, _round: u32) -> f64 {
+    pub fn share(&self) -> f64 {
         1.0 - (1.0 - self.rate).powf(1.0 / f64::from(self.rounds))
     }
 }
@@ -146,7 +146,7 @@ mod tests {
         prune.validate().unwrap();
         let due: Vec<(u64, u32)> = (0..100).filter_map(|step| Some((step, prune.due(step)?))).collect();
         assert_eq!(due, [(10, 0), (30, 1), (50, 2)]);
-        let left: f64 = (0..3).map(|round| 1.0 - prune.share(round)).product();
+        let left: f64 = (0..3).map(|_| 1.0 - prune.share()).product();
         assert!((left - 0.5).abs() < 1e-12);
         assert!((prune.so_far(2) - 0.5).abs() < 1e-12 && prune.so_far(0) < 0.25);
     }

@@ -205,3 +205,48 @@ impl RunOptions {
         self.imbalance.validate().map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str =
+        "format = 1\nparent = \"a.toml\"\nstudent = \"b.toml\"\n[data]\nsources = [{ path = \"c\" }]\n";
+
+    #[test]
+    fn the_example_is_one() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/tune.toml");
+        let options = RunOptions::load(&path).unwrap();
+        assert!(options.parent.ends_with("models/nanodet-g.toml"));
+        assert_eq!(options.data.corruption.probability, 0.5);
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let mut options: RunOptions = toml::from_str(MINIMAL).unwrap();
+        options.resolve(Path::new("runs"));
+        assert_eq!(options.parent, Path::new("runs/a.toml"));
+        assert_eq!(options.data.sources[0].path, Path::new("runs/c"));
+        options.validate().unwrap();
+        assert_eq!(options.data.corruption.probability, 0.0); // only where it is asked for
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        for (more, said) in [
+            ("[training]\nsteps = 0", "`training.steps`: expected 1 or more, found 0"),
+            ("[training]\nbatch = 4\nlanes = 5", "`training.lanes`: expected 1 to batch, found 5"),
+            ("[training]\naverage = 1.0", "training.average"),
+            ("[training]\nclip = nan", "training.clip"),
+            ("[schedule]\nrate = inf", "schedule.rate"),
+            ("[optimiser]\nmomentum = -0.1", "optimiser.momentum"),
+            ("[prune]\nmethod = \"structured\"\nrate = 0.5\nrounds = 20", "prune.every"),
+            ("[validation]\ndataset = \"d\"\nevery = 0", "validation.every"),
+            ("[data.corruption]\nprobability = 2.0", "corruption.probability"),
+        ] {
+            let options: RunOptions = toml::from_str(&format!("{MINIMAL}{more}")).unwrap();
+            let error = options.validate().unwrap_err();
+            assert!(error.contains(said), "{more}: {error}");
+        }
+    }
+}

@@ -1,13 +1,10 @@
 //! The uncompressed parent, which the student learns from: inference in ONNX Runtime, one thread, one image.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use roadproof::compress::graph::Model;
-use roadproof::compress::graph::proto::ValueInfo;
-use roadproof::compress::{CompressError, Shapes};
+use roadproof::compress::{InferenceSession, Shapes};
 use roadproof::detector::ModelManifest;
-use roadproof::detector::probe::{Probe, Values};
 
 use super::TrainError;
 use crate::tensor::Tensor;
@@ -15,7 +12,7 @@ use crate::tensor::Tensor;
 /// A parent's graph and the sides of all its tensors.
 #[derive(Debug, Clone)]
 pub struct ParentModel {
-    model: Model,
+    model: Arc<Model>,
     shapes: Shapes,
     input: [i64; 4],
 }
@@ -23,15 +20,14 @@ pub struct ParentModel {
 /// What opens a parent that gives some of its tensors.
 #[derive(Debug, Clone)]
 pub struct ParentSpec {
-    bytes: Arc<Vec<u8>>,
+    model: Arc<Model>,
     input: [i64; 4],
-    path: PathBuf,
     taps: Vec<String>,
 }
 
 /// An open parent.
 pub struct Parent {
-    probe: Probe,
+    session: InferenceSession,
     spec: ParentSpec,
     outputs: Vec<Tensor>,
 }
@@ -46,7 +42,7 @@ impl ParentModel {
         model.graph_mut().sort()?;
         let input = manifest.input.shape();
         let shapes = Shapes::of(&model, &input)?;
-        Ok(Self { model, shapes, input })
+        Ok(Self { model: Arc::new(model), shapes, input })
     }
 
     /// Its graph.
@@ -71,18 +67,7 @@ impl ParentModel {
         if let Some(name) = taps.iter().find(|name| self.shapes.dims(name).is_empty()) {
             return Err(TrainError::ParentTensor { path, name: name.clone() });
         }
-        let mut part = self.model.clone();
-        let graph = part.graph_mut();
-        let described: Vec<ValueInfo> =
-            graph.output.drain(..).chain(graph.value_info.iter().cloned()).collect();
-        for tap in taps {
-            // ONNX Runtime infers the types of outputs that have only a name
-            let bare = || ValueInfo { name: Some(tap.clone()), ..ValueInfo::default() };
-            let value = described.iter().find(|value| value.name() == tap).cloned();
-            graph.output.push(value.unwrap_or_else(bare));
-        }
-        graph.remove_dead();
-        Ok(ParentSpec { bytes: Arc::new(part.to_bytes()), input: self.input, path, taps: taps.to_vec() })
+        Ok(ParentSpec { model: Arc::clone(&self.model), input: self.input, taps: taps.to_vec() })
     }
 }
 
@@ -92,8 +77,9 @@ impl ParentSpec {
     /// # Errors
     /// ONNX Runtime refuses the model.
     pub fn open(&self) -> Result<Parent, TrainError> {
-        let probe = Probe::open_on(1, &self.bytes, &self.input, &self.path).map_err(CompressError::from)?;
-        Ok(Parent { probe, spec: self.clone(), outputs: Vec::new() })
+        let taps = self.taps.iter().map(String::as_str);
+        let session = InferenceSession::open_on(1, &self.model, &self.input, taps)?;
+        Ok(Parent { session, spec: self.clone(), outputs: Vec::new() })
     }
 }
 
@@ -103,7 +89,7 @@ impl Parent {
     /// # Errors
     /// ONNX Runtime cannot run it, or a tensor is not float32.
     pub fn run(&mut self, input: &Tensor) -> Result<&[Tensor], TrainError> {
-        let place = self.probe.input_mut();
+        let place = self.session.input_mut();
         if place.len() != input.len() {
             return Err(crate::engine::RunError::Input {
                 expected: self.spec.input.iter().map(|side| *side as usize).collect(),
@@ -112,11 +98,10 @@ impl Parent {
             .into());
         }
         place.copy_from_slice(input.data());
-        let Self { probe, spec, outputs } = self;
+        let Self { session, spec, outputs } = self;
         let mut found: Vec<Option<Tensor>> = Vec::new();
         found.resize_with(spec.taps.len(), || None);
-        let run = probe.run(|name, dims, values| {
-            let Values::F32(values) = values else { return };
+        session.run_floats(|name, dims, values| {
             let dims: Vec<usize> = dims.iter().map(|side| usize::try_from(*side).unwrap_or(0)).collect();
             for (tap, place) in spec.taps.iter().zip(&mut found) {
                 if tap == name && dims.iter().product::<usize>() == values.len() {
@@ -125,11 +110,11 @@ impl Parent {
                     *place = Some(tensor);
                 }
             }
-        });
-        run.map_err(CompressError::from)?;
+        })?;
         outputs.clear();
         for (tensor, tap) in found.into_iter().zip(&spec.taps) {
-            let missing = || TrainError::ParentTensor { path: spec.path.clone(), name: tap.clone() };
+            let missing =
+                || TrainError::ParentTensor { path: spec.model.path().to_owned(), name: tap.clone() };
             outputs.push(tensor.ok_or_else(missing)?);
         }
         Ok(outputs)
