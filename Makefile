@@ -60,6 +60,7 @@ bench: build ## Criterion benchmarks, the node's overhead, and the node beside a
 
 doc: setup-tools ## API documentation in target/doc
 	@$(ENV) RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps --document-private-items
+	@$(ENV) RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc -p roadproof-tune --locked --no-deps --document-private-items
 
 clean: ## Remove what was built
 	cargo clean

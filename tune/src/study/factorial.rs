@@ -75,7 +75,7 @@ pub struct CellResult {
     pub cell: Option<Cell>,
     /// Of all that the result depends on.
     pub fingerprint: String,
-    /// Wall-clock time that tuning (of the last session) and measuring took, seconds.
+    /// Wall-clock time that tuning (since it last went on) and measuring took, seconds.
     pub seconds: [f64; 2],
     /// What it was measured to be worth.
     pub measured: Measured,

@@ -4,8 +4,8 @@
 //! overlap: row `k` begins at `offsets[k]`. For a convolution such a row is one channel of the image, shifted by one tap of
 //! the kernel, so that no matrix of image patches is ever written.
 //!
-//! - [`correlate`]: `out[m][p] = Σₖ a[m][k] · b[offsets[k] + p]`
-//! - [`dots`]: `out[m][k] += Σₚ a[m][p] · b[offsets[k] + p]`
+//! - [`correlate()`]: `out[m][p] = Σₖ a[m][k] · b[offsets[k] + p]`
+//! - [`dots()`]: `out[m][k] += Σₚ a[m][p] · b[offsets[k] + p]`
 //!
 //! [`product`](fn@product) is the matrix product made of them. The instructions (AVX-512, AVX2, NEON) are chosen at run time; sums
 //! are taken in an order that depends on nothing but them and the sides.
