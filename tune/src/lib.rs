@@ -7,6 +7,7 @@
 
 pub mod data;
 pub mod engine;
+mod hash;
 pub mod heads;
 pub mod imbalance;
 pub mod losses;

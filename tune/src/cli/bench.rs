@@ -8,6 +8,7 @@ use anyhow::ensure;
 use rayon::prelude::*;
 use roadproof::compress::graph::Model;
 use roadproof::detector::ModelManifest;
+use roadproof::pipeline::nearest_rank_per_mille;
 use roadproof_tune::engine::{Gradients, Net, RunError};
 use roadproof_tune::tensor::Tensor;
 use roadproof_tune::train::{Masks, Optimiser, OptimiserOptions, clip};
@@ -71,11 +72,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     ensure!(parameters.items.iter().all(|p| p.tensor.data().iter().all(|value| value.is_finite())));
     seconds.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let place = ((seconds.len() as f64 * share).ceil() as usize).clamp(1, seconds.len()) - 1;
-        seconds.get(place).copied().unwrap_or(f64::NAN)
-    };
-    let (p50, p99) = (at(0.5), at(0.99));
+    let at = |per_mille| nearest_rank_per_mille(&seconds, per_mille).unwrap_or(f64::NAN);
+    let (p50, p99) = (at(500), at(990));
     let rate = batch as f64 / p50;
     if args.json {
         let result = json!({

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -53,14 +51,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // asked twice
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
+    let stop = super::stop_on_ctrl_c()?;
 
     let mut show = Show::new()?;
     let trainer = Trainer::open(options, &args.output, args.threads, &mut |event| show.event(&event))?;

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -73,14 +71,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.force {
         forget(args, &factorial, &cells)?;
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // asked twice
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
+    let stop = super::stop_on_ctrl_c()?;
     let done = factorial.run(&cells, &mut workshop, &stop, &mut |event| show.cell(&event))?;
     show.clear();
     if !done {

@@ -11,7 +11,7 @@ use roadproof::evaluation::{ClassSupport, Resamples};
 use super::StudyError;
 use super::measured::{Measured, Sheet};
 use super::options::{EvaluationOptions, has};
-use super::plan::{fingerprint, sha256};
+use crate::hash::{fingerprint, sha256};
 
 /// Measures models on the images of a study. Detections are kept, so that measuring the same model again takes no run of it.
 pub struct Evaluator {

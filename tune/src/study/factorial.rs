@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::StudyError;
 use super::measured::Measured;
 use super::options::{CalibrationOptions, Compression, StudyFile};
-use super::plan::{Cell, cells, fingerprint};
+use super::plan::{Cell, cells};
+use crate::hash::fingerprint;
 
 /// The layout of a cell's result.
 const FORMAT: u32 = 1;

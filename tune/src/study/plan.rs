@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::StudyError;
 use super::arm::{Arm, merge};
@@ -72,25 +71,6 @@ impl StudyFile {
     }
 }
 
-/// SHA-256 of `parts` and their lengths, lower-case hexadecimal.
-pub(super) fn fingerprint(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hexadecimal(&hash.finalize())
-}
-
-/// SHA-256, lower-case hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -124,12 +104,5 @@ mod tests {
         assert_eq!(run["data"]["corruption"]["probability"].as_float(), Some(0.5));
         assert_eq!(run["parent"].as_str(), Some("p.toml"));
         assert!(study().level(&Cell { compression: "x".to_owned(), ..cell }).is_err());
-    }
-
-    #[test]
-    fn fingerprints_tell_where_parts_end() {
-        assert_ne!(fingerprint(&["ab", "c"]), fingerprint(&["a", "bc"]));
-        assert_eq!(fingerprint(&["ab", "c"]), fingerprint(&["ab", "c"]));
-        assert_eq!(fingerprint(&[]).len(), 64);
     }
 }

@@ -10,7 +10,7 @@ use roadproof::detector::manifest::CompressionSpec;
 
 use super::StudyError;
 use super::options::{CalibrationOptions, Compression, has};
-use super::plan::sha256;
+use crate::hash::sha256;
 
 /// Compresses the parent, level by level.
 pub struct Compressor {

@@ -12,10 +12,11 @@ use super::evaluator::Evaluator;
 use super::factorial::{Executor, Job, Tuned};
 use super::measured::Measured;
 use super::options::{Compression, StudyFile};
-use super::plan::{Cell, fingerprint};
+use super::plan::Cell;
 use super::student::Compressor;
 use super::{Arm, StudyError};
 use crate::data::Samples;
+use crate::hash::fingerprint;
 use crate::train::{self, Outcome, RunOptions, Trainer};
 
 /// How far the part of a cell is that is being done.

@@ -1,13 +1,12 @@
 //! A model and its manifest, written so that either both are there and fit, or an error says why not.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use roadproof::compress::graph::{Model, write_whole};
 use roadproof::detector::ModelManifest;
-use sha2::{Digest as _, Sha256};
 
 use super::TrainError;
+use crate::hash::sha256;
 
 /// Writes `NAME.onnx` and `NAME.toml` into `folder` and reads the manifest again.
 ///
@@ -39,13 +38,4 @@ pub(super) fn write(
     })?;
     write_whole(&toml, text.as_bytes())?;
     Ok(ModelManifest::load(&toml)?)
-}
-
-/// SHA-256, lower-case hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}"); // into a string nothing fails
-    }
-    text
 }

@@ -5,8 +5,8 @@ use roadproof::detector::ModelManifest;
 
 use super::TrainError;
 use super::options::RunOptions;
-use super::output;
 use super::parent::ParentModel;
+use crate::hash;
 
 /// What both have to have in common.
 pub(super) fn matches(student: &ModelManifest, parent: &ModelManifest) -> Result<(), TrainError> {
@@ -48,6 +48,5 @@ pub(super) fn fingerprint(
     images: &str,
 ) -> String {
     let options = toml::to_string(options).unwrap_or_default();
-    let parts = [options.as_str(), student.sha256(), parent.model().sha256(), images];
-    output::sha256(parts.join("\n").as_bytes())
+    hash::fingerprint(&[&options, student.sha256(), parent.model().sha256(), images])
 }

@@ -12,6 +12,8 @@ use roadproof::detector::BoundingBox;
 use roadproof::image::{CompressedDecoder, PixelView};
 use sha2::{Digest as _, Sha256};
 
+use crate::hash::hexadecimal;
+
 use super::error::DataError;
 use super::options::{DataOptions, SourceOptions};
 
@@ -82,7 +84,7 @@ impl Store {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(&bytes);
         }
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hexadecimal(&hash.finalize());
         Ok(Self { entries, sha256, warnings, unreadable })
     }
 
