@@ -53,7 +53,7 @@ pub struct BoxOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeatureOptions {
-    /// Weight of the mean of all pairs, at least 0; 1 by default.
+    /// Weight of the mean of all pairs, at least 0; 16 by default.
     pub weight: f64,
     /// Whether only the places inside the boxes of the parent's positives count, by their scores; no by default.
     pub foreground: bool,
@@ -140,7 +140,7 @@ impl Default for BoxOptions {
 
 impl Default for FeatureOptions {
     fn default() -> Self {
-        Self { weight: 1.0, foreground: false, layers: true, pairs: Vec::new() }
+        Self { weight: 16.0, foreground: false, layers: true, pairs: Vec::new() }
     }
 }
 
