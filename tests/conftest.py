@@ -12,6 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "nanodet-g.toml"
 
+# Its harness serves other rooms too.
+sys.path.append(str(ROOT / "tests" / "e2e"))
+
 
 @pytest.fixture(scope="session")
 def roadproof() -> str:

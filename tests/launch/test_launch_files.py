@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from launching import ROOT
 from launching.interpreter import interpret
 from launching.python_files import load

@@ -1,4 +1,4 @@
-"""A rig of six cameras, started by its launch file: what each camera gets, from which node, and what respawn brings back."""
+"""A rig of six cameras, started by its launch file: what each camera gets, from which node, and what comes back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
-from launching import ROOT
-from launching.interpreter import interpret
-from launching.running import Launched
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
@@ -23,6 +20,9 @@ from harness.peer import Inbox, Peer
 from harness.pictures import photograph, raw_image
 from harness.process import MODEL
 from harness.rig import values
+from launching import ROOT
+from launching.interpreter import interpret
+from launching.running import Launched
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -34,7 +34,7 @@ NODES = ("/rig/forward", "/rig/surround")
 
 
 def rig_file(folder: Path) -> Path:
-    """Our example, its forward camera with a model of another name, and nothing that depends on this machine's speed."""
+    """Our example, its forward camera with a model of another name, and nothing that hangs on this machine's speed."""
     rig = yaml.safe_load((CONFIG / "rig_six_cameras.yaml").read_text())
     text = MODEL.read_text()
     assert 'name = "nanodet-g"' in text

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-from launching import ROOT
-from launching.running import Launched
-from launching.start import Start
 
 from harness.domain import Domain
 from harness.peer import Peer
+from launching import ROOT
+from launching.running import Launched
+from launching.start import Start
 
 sys.path.append(str(ROOT / "scripts"))
 from parameter_schema import ask  # noqa: E402
@@ -127,7 +127,7 @@ def test_usual_files_are_taken() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("analyzers: {ros__parameters: {path: x}}", "'analyzers' is a required property"),
+        ("analyzers: {ros__parameters: {}}", "'path' is a required property"),
         ("analyzers: {ros__parameters: {path: x, analyzers: {a: {type: mine}}}}", "'mine' is not one of"),
         (
             "analyzers: {ros__parameters: {path: x, analyzers: {a: {type: diagnostic_aggregator/GenericAnalyzer}}}}",

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from launching.running import Launched
-from launching.start import Start
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
@@ -20,6 +18,8 @@ from harness.peer import Inbox, Peer
 from harness.pictures import blank, raw_image
 from harness.process import MODEL
 from harness.rig import values
+from launching.running import Launched
+from launching.start import Start
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -78,10 +78,12 @@ def test_two_names_in_one_domain(installed: Path, tmp_path: Path) -> None:
             assert found, right.log()
             socket.create_connection(("127.0.0.1", int(found[1])), 10).close()
 
-            names = {status.name for array in listener.diagnostics for status in array.status}
-            of_one = {name.removeprefix("left: ") for name in names if name.startswith("left: ")}
-            assert {f"{side}: {subject}" for side in ("left", "right") for subject in of_one} >= names
-            assert {"lifecycle", "input front"} <= of_one
+            def names() -> set[str]:
+                return {status.name for array in listener.diagnostics for status in array.status}
+
+            expected = {f"{side}: {subject}" for side in ("left", "right") for subject in ("lifecycle", "input front")}
+            listener.peer.wait_until(lambda: expected <= names(), "diagnostics of both", PATIENCE_S)
+            assert all(name.startswith(("left: ", "right: ")) for name in names())
             graph = listener.peer.node
             services = [
                 {service for service, _ in graph.get_service_names_and_types_by_node(side, "/")}

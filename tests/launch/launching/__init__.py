@@ -6,14 +6,10 @@ where that is installed.
 """
 
 import os
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 
-# Peers and domains are those of the end-to-end tests.
-sys.path.append(str(ROOT / "tests" / "e2e"))
-
-# Before rclpy loads the middleware: nothing leaves this machine.
+# Before a peer joins a domain: nothing leaves this machine.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.pop("ROS_STATIC_PEERS", None)
