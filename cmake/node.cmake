@@ -63,7 +63,8 @@ add_custom_target(${PROJECT_NAME}_node ALL
 install(PROGRAMS ${cargo_target_dir}/release/roadproof
   DESTINATION lib/${PROJECT_NAME} COMPONENT node)
 install(DIRECTORY launch config
-  DESTINATION share/${PROJECT_NAME} COMPONENT node)
+  DESTINATION share/${PROJECT_NAME} COMPONENT node
+  PATTERN __pycache__ EXCLUDE)
 # Manifests, and the weights as far as they have been fetched.
 install(DIRECTORY models
   DESTINATION share/${PROJECT_NAME} COMPONENT node

@@ -25,13 +25,13 @@ def domains_in_use() -> set[int]:
     return domains
 
 
-def main() -> None:
-    """Print one of the free domains, at random: two who ask at once should not get the same."""
+def free_domain() -> int:
+    """Return one of the free domains, at random: two who ask at once should not get the same."""
     free = set(range(1, HIGHEST_DOMAIN + 1)) - domains_in_use()
     if not free:
         sys.exit(f"free_domain: all ROS domains from 1 to {HIGHEST_DOMAIN} are in use on this machine")
-    print(random.choice(sorted(free)))
+    return random.choice(sorted(free))
 
 
 if __name__ == "__main__":
-    main()
+    print(free_domain())

@@ -1,4 +1,4 @@
-"""What tests of several rooms need: the collages as a labelled set, and the program."""
+"""What tests of several rooms need: the collages as a labelled set, the program, and what is installed of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "nanodet-g.toml"
+
+# Its harness serves other rooms too.
+sys.path.append(str(ROOT / "tests" / "e2e"))
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,24 @@ def collages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = ROOT / "scripts" / "demo" / "collages.py"
     subprocess.run([sys.executable, str(script), str(folder), "--images", "12"], check=True, capture_output=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def installed(roadproof: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What CMakeLists.txt installs for the node, around the program that is there already: nothing is built."""
+    folder = tmp_path_factory.mktemp("installed")
+    program = folder / "cargo" / "release" / "roadproof"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(Path(roadproof).resolve(strict=True))
+    build, prefix = folder / "build", folder / "prefix"
+    configure = ["cmake", "-S", ROOT, "-B", build, "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}"]
+    install = ["cmake", "--install", build, "--prefix", prefix, "--component", "node"]
+    for command in (configure, install):
+        result = subprocess.run(
+            [str(word) for word in command],
+            env={**os.environ, "CARGO_TARGET_DIR": str(folder / "cargo")},
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+    return prefix

@@ -36,7 +36,7 @@ impl From<health::Level> for Level {
 
 /// A status that is being put together.
 pub(crate) struct Status {
-    name: String,
+    subject: String,
     findings: Vec<(Level, String)>,
     values: Vec<KeyValue>,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Status {
 impl Status {
     /// `subject` is what the status is about, for example `input front`.
     pub(crate) fn new(subject: &str) -> Self {
-        Self { name: format!("roadproof: {subject}"), findings: Vec::new(), values: Vec::new() }
+        Self { subject: subject.to_owned(), findings: Vec::new(), values: Vec::new() }
     }
 
     /// Adds a finding. The status takes the worst level of all; its message has everything that is not OK, the worst
@@ -57,7 +57,7 @@ impl Status {
         self.values.push(KeyValue { key: key.to_owned(), value: messages::text(&format!("{value}")) });
     }
 
-    fn finish(mut self, hardware_id: &str) -> DiagnosticStatus {
+    fn finish(mut self, node: &str, hardware_id: &str) -> DiagnosticStatus {
         // Stable: findings of one level stay in the order in which they were made.
         self.findings.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
         let level = self.findings.first().map_or(Level::Ok, |(level, _)| *level);
@@ -65,7 +65,7 @@ impl Status {
         let message = said.map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("; ");
         DiagnosticStatus {
             level: level as u8,
-            name: self.name,
+            name: format!("{node}: {}", self.subject),
             message: messages::text(&message),
             hardware_id: hardware_id.to_owned(),
             values: self.values,
@@ -73,11 +73,13 @@ impl Status {
     }
 }
 
-/// Puts the statuses into one message.
-pub(crate) fn array(now_ns: i64, statuses: Vec<Status>, hardware_id: &str) -> DiagnosticArray {
+/// Puts the statuses of a node into one message. `node` is its fully qualified name, so that no two nodes of a vehicle publish
+/// statuses of one name.
+pub(crate) fn array(now_ns: i64, statuses: Vec<Status>, node: &str, hardware_id: &str) -> DiagnosticArray {
     let mut array = DiagnosticArray::default();
     array.header.stamp = messages::time(now_ns);
-    array.status = statuses.into_iter().map(|status| status.finish(hardware_id)).collect();
+    let node = node.trim_start_matches('/');
+    array.status = statuses.into_iter().map(|status| status.finish(node, hardware_id)).collect();
     array
 }
 
@@ -232,9 +234,13 @@ mod tests {
         status.report(Level::Warn, "b");
         status.report(Level::Error, "c\0");
         status.value("rate_hz", 10.5);
-        let message = status.finish("rig");
+        let array = array(5, vec![status], "/rig/roadproof", "sha");
+        let message = &array.status[0];
         assert_eq!((message.level, message.message.as_str()), (2, "a; c\u{fffd}; b"));
-        assert_eq!((message.name.as_str(), message.hardware_id.as_str()), ("roadproof: input front", "rig"));
+        assert_eq!(
+            (message.name.as_str(), message.hardware_id.as_str()),
+            ("rig/roadproof: input front", "sha")
+        );
         assert_eq!((message.values[0].key.as_str(), message.values[0].value.as_str()), ("rate_hz", "10.5"));
     }
 }

@@ -21,6 +21,7 @@ mod results;
 mod run;
 mod worker;
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,12 +45,12 @@ pub enum RosError {
     Process(#[from] std::io::Error),
 }
 
-/// Runs the node until SIGINT or SIGTERM, and feeds a dashboard if one is given. The arguments after `--ros-args` are read from the process's own
-/// command line.
+/// Runs the node until SIGINT or SIGTERM, with a dashboard at that address if one is given; where it cannot listen there, the
+/// log says so and the node runs without. The arguments after `--ros-args` are read from the process's own command line.
 ///
 /// # Errors
 /// The node could not be started.
-pub fn run(dashboard: Option<Dashboard>) -> Result<(), RosError> {
+pub fn run(dashboard: Option<SocketAddr>) -> Result<(), RosError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let stop = Arc::new(AtomicBool::new(false));
     {
@@ -68,9 +69,7 @@ pub fn run(dashboard: Option<Dashboard>) -> Result<(), RosError> {
     let mut node = r2r::Node::create(context, "roadproof", "")?;
     logging::install(&mut node)?;
     tracing::info!("roadproof {}", env!("CARGO_PKG_VERSION"));
-    if let Some(dashboard) = &dashboard {
-        tracing::info!("dashboard: http://{}", dashboard.address());
-    }
+    let dashboard = dashboard.and_then(start);
     let remappings = names::remappings(std::env::args());
     let mut node = node::RoadproofNode::new(node, runtime.handle().clone(), remappings, dashboard)?;
     node.spin(&stop);
@@ -78,6 +77,20 @@ pub fn run(dashboard: Option<Dashboard>) -> Result<(), RosError> {
     // A model that is still being loaded cannot be interrupted; it is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
+}
+
+/// A page to look at is no reason to drive without a detector.
+fn start(address: SocketAddr) -> Option<Dashboard> {
+    match Dashboard::start(address) {
+        Ok(dashboard) => {
+            tracing::info!("dashboard: http://{}", dashboard.address());
+            Some(dashboard)
+        }
+        Err(error) => {
+            tracing::error!("the node runs without its dashboard: {error}");
+            None
+        }
+    }
 }
 
 /// r2r panics where rcl refuses the arguments; the user gets the reason without the panic.

@@ -43,6 +43,8 @@ pub(crate) enum Stage {
 /// The Roadproof node.
 pub(crate) struct RoadproofNode {
     node: Node,
+    /// Fully qualified.
+    name: String,
     clock: Arc<Mutex<Clock>>,
     runtime: Handle,
     remappings: Vec<(String, String)>,
@@ -71,6 +73,7 @@ impl RoadproofNode {
         };
         let now = Instant::now();
         let mut this = Self {
+            name: node.fully_qualified_name()?,
             clock: node.get_ros_clock(),
             runtime,
             remappings,
@@ -357,7 +360,7 @@ impl RoadproofNode {
             }
             Stage::Unconfigured | Stage::Configuring { .. } | Stage::Finalized => {}
         }
-        let array = diagnostics::array(now_ns, statuses, &model_sha256);
+        let array = diagnostics::array(now_ns, statuses, &self.name, &model_sha256);
         if let Err(error) = self.diagnostics.publish(&array) {
             tracing::warn!("diagnostics could not be published: {error}");
         }
