@@ -84,6 +84,7 @@ def machine() -> dict[str, Any]:
         "cpu": ", ".join(sorted(names)) or platform.machine(),
         "kernel": platform.release(),
         "load_average": os.getloadavg()[0],
+        "fastdds_profile": Path(os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE", "none")).name,
     }
 
 

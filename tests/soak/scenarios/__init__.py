@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..report import Report
 from ..stage import Options
-from . import cameras, clock, overload, respawn
+from . import cameras, chaos, clock, disk, network, overload, parameters, respawn, subscribers
 
 Play = Callable[[Options, Report], None]
 
@@ -36,5 +36,10 @@ SCENARIOS = {
         Scenario("camera-change", cameras.camera_change, 0.05, 10.0),
         Scenario("node-kill", respawn.node_kill, 0.05, 10.0),
         Scenario("clock", clock.clock_jumps, 0.05, 10.0),
+        Scenario("parameters", parameters.parameter_storm, 0.05, 6.0),
+        Scenario("stalled-subscriber", subscribers.stalled_subscriber, 0.05, 9.0),
+        Scenario("network", network.lossy_link, 0.06, 12.0),
+        Scenario("disk-full", disk.disk_full, 0.01, 5.0),
+        Scenario("chaos", chaos.everything_at_once, 0.06, 12.0),
     )
 }
