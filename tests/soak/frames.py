@@ -55,7 +55,7 @@ class Look:
 
 
 def scene(width: int, height: int, seed: int) -> np.ndarray:
-    """A picture, RGB: a photograph with a dog, a bicycle and a car where set-up has fetched it, else coloured blocks."""
+    """A picture, RGB: a photograph with things to detect where set-up has fetched it, else coloured blocks."""
     path = Path(os.environ.get("ROADPROOF_DEPS", ROOT / ".deps")) / "footage" / "dog.jpg"
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if path.is_file() else None
     if bgr is None:

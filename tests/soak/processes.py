@@ -73,9 +73,7 @@ def child_environment(domain: int) -> dict[str, str]:
 class CameraProcess:
     """A camera driver that may be killed, stopped and started again under the same name."""
 
-    def __init__(
-        self, folder: Path, name: str, look: Look, domain: int, seed: int, prefix: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, folder: Path, name: str, look: Look, domain: int, seed: int, prefix: Sequence[str] = ()) -> None:
         self.name, self.topic, self.look, self.domain, self.seed = name, f"/{name}", look, domain, seed
         self.prefix = list(prefix)
         self.log_path, self.output_path = folder / f"{name}.sent", folder / f"{name}.log"

@@ -1,7 +1,7 @@
 """A link between two network namespaces that loses and delays packets, the same ones for the same seed.
 
-Linux's own netem is a module that not every kernel has, and its losses cannot be repeated. Here each namespace has a TUN
-device (Documentation/networking/tuntap.rst of Linux), and this process carries the IP packets from one to the other.
+Linux's own netem is a module that not every kernel has, and its losses cannot be repeated. Here each namespace has a
+TUN device (Documentation/networking/tuntap.rst of Linux), and this process carries the IP packets between them.
 Commands come on standard input, one JSON object a line: {"loss": 0.01, "delay_ms": 20, "jitter_ms": 5}.
 Counts go to standard output when the input ends.
 """

@@ -67,9 +67,7 @@ class Storm:
         self.accepted: dict[str, Any] = {}
         kinds = {"set": SetParameters, "get": GetParameters, "list": ListParameters, "describe": DescribeParameters}
         self.clients = {
-            name: self.peer.node.create_client(
-                kind, f"{NODE}/{name}_parameters", qos_profile=qos_profile_parameters
-            )
+            name: self.peer.node.create_client(kind, f"{NODE}/{name}_parameters", qos_profile=qos_profile_parameters)
             for name, kind in kinds.items()
         }
         for name, client in self.clients.items():
@@ -137,7 +135,9 @@ class Storm:
         future = self.clients["get"].call_async(GetParameters.Request(names=names))
         self.peer.wait_until(future.done, "the parameters at the end")
         found = (parameter_value_to_python(value) for value in future.result().values)
-        return {name: list(value) if isinstance(value, list) else value for name, value in zip(names, found, strict=True)}
+        return {
+            name: list(value) if isinstance(value, list) else value for name, value in zip(names, found, strict=True)
+        }
 
 
 def main() -> None:

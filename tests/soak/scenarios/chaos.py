@@ -37,7 +37,9 @@ def everything_at_once(options: Options, report: Report) -> None:
             stage.play_all(RATE_HZ)
             events: list[Event] = []
             for name in FAILING:
-                events += camera_faults(chance, stage.cameras[name], options.seconds, 4.0, lambda what: done.update([what]))
+                events += camera_faults(
+                    chance, stage.cameras[name], options.seconds, 4.0, lambda what: done.update([what])
+                )
             events += _changes(chance, stage, options.seconds, done)
             events += _jumps(chance, stage, options.seconds, done)
             events += _hangs(chance, sink, options.seconds, done)

@@ -49,9 +49,7 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[Path]:
 def source_bag(path: Path) -> Path:
     """Raw frames, 11 MB of them: more than the small disk holds."""
     store = get_typestore(Stores.ROS2_JAZZY)
-    image, header, stamp = (
-        store.types[name] for name in (IMAGE, "std_msgs/msg/Header", "builtin_interfaces/msg/Time")
-    )
+    image, header, stamp = (store.types[name] for name in (IMAGE, "std_msgs/msg/Header", "builtin_interfaces/msg/Time"))
     pixels = np.ascontiguousarray(scene(640, 480, 0)[:, :, ::-1])
     shutil.rmtree(path, ignore_errors=True)
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:

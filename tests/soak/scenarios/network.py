@@ -55,9 +55,8 @@ PHASES = (
 @contextmanager
 def namespaces() -> Iterator[tuple[str, str]]:
     """Two network namespaces; skips where they may not be made."""
-    for needed in ("ip",):
-        if shutil.which(needed) is None:
-            raise SkipScenario(f"no `{needed}` here (iproute2)")
+    if shutil.which("ip") is None:
+        raise SkipScenario("no `ip` here (iproute2)")
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         raise SkipScenario("/dev/net/tun is missing or may not be opened")
     names = (f"roadproof-{os.getpid()}-node", f"roadproof-{os.getpid()}-cameras")
@@ -120,8 +119,8 @@ class Relay:
 
 
 def lossy_link(options: Options, report: Report) -> None:
-    """Cameras and node are in different network namespaces, and the link between them delays and loses packets, is cut, and
-    heals.
+    """Cameras and node are in different network namespaces; the link between them delays and loses packets, is cut,
+    and heals.
 
     What does not arrive is lost to the network; what arrives must be counted, and everything must come back.
     """

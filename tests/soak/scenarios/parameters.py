@@ -48,7 +48,9 @@ def judge_storm(report: Report, told: dict) -> None:
     for name, tally in told["services"].items():
         holds = 0 < tally["sent"] == tally["answered"]
         report.check(f"every {name} request is answered", holds, tally, "as many answers as requests")
-    report.check("right values are taken, wrong ones refused", told["wrong_count"] == 0, told["wrong"], "no other answer")
+    report.check(
+        "right values are taken, wrong ones refused", told["wrong_count"] == 0, told["wrong"], "no other answer"
+    )
 
 
 def parameter_storm(options: Options, report: Report) -> None:

@@ -57,7 +57,9 @@ def node_kill(options: Options, report: Report) -> None:
     orphans = orphaned_segments()
     with Stage(options, dict.fromkeys(CAMERAS, Look()), AT_START) as stage:
         stage.begin()
-        request = SetParameters.Request(parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in SET_LIVE.items()])
+        request = SetParameters.Request(
+            parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in SET_LIVE.items()]
+        )
         accepted = call(stage, SetParameters, "set_parameters", request).results[0].successful
         report.check("a parameter can be set live", accepted, accepted, "accepted")
         stage.play_all(RATE_HZ)
