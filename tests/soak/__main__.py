@@ -17,6 +17,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from .processes import SHARED_MEMORY, orphaned_segments
 from .report import Report, SkipScenario, markdown
 from .scenarios import SCENARIOS, Scenario
 from .stage import Options
@@ -25,6 +26,7 @@ from .stage import Options
 def run(scenario: Scenario, options: Options) -> Report:
     """Plays one scenario. What breaks it is a failed check, so that the others of a night still run."""
     report = Report(scenario.name, options.seed, options.seconds)
+    before = orphaned_segments()
     try:
         scenario.play(options, report)
     except SkipScenario as reason:
@@ -32,6 +34,9 @@ def run(scenario: Scenario, options: Options) -> Report:
     except Exception as error:
         traceback.print_exc()
         report.check("the scenario comes to its end", False, f"{type(error).__name__}: {error}", "no exception")
+    # A process that is killed cannot clear up after itself, and these were killed here.
+    for name in orphaned_segments().keys() - before.keys():
+        (SHARED_MEMORY / name).unlink(missing_ok=True)
     return report
 
 

@@ -1,7 +1,7 @@
 """What a camera has sent, in a file that survives the camera's being killed.
 
-One record of four little-endian 64-bit integers for every frame, written before the frame is published: a camera that is
-killed has tried to send at most one frame that nobody got, and has sent none that is not in its file.
+One record of four little-endian 64-bit integers for every frame, written before the frame is published: a camera that
+is killed has tried to send at most one frame that nobody got, and has sent none that is not in its file.
 """
 
 from __future__ import annotations

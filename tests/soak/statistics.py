@@ -32,7 +32,7 @@ def jain_index(shares: Sequence[float]) -> float:
 
 
 def t_quantile_975(freedom: int) -> float:
-    """Student's t at 97.5 %, by the expansion of Abramowitz and Stegun, 26.7.5; within 0.002 from 8 degrees of freedom."""
+    """Student's t at 97.5 %: Abramowitz and Stegun, 26.7.5; within 0.002 from 8 degrees of freedom on."""
     z = Z_975
     terms = (
         z,

@@ -1,4 +1,4 @@
-"""Asks the node for parameters and sets them, many times a second, and tells what was answered (JSON on standard output).
+"""Asks the node for parameters and sets them, many times a second, and tells in JSON what was answered.
 
 A process of its own: whoever listens to the node's detections must not be held up by it.
 """

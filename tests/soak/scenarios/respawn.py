@@ -49,7 +49,7 @@ def parameters(stage: Stage, names: list[str]) -> dict[str, object]:
 
 
 def node_kill(options: Options, report: Report) -> None:
-    """The node is killed with SIGKILL over and over, and respawned after 0.1 to 1 s, as a launch file with respawn does.
+    """The node is killed with SIGKILL over and over, and started again after 0.1 to 1 s, as a launch file does.
 
     Every camera must be answered again, with the parameters that the node was started with.
     """
