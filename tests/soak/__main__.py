@@ -4,8 +4,9 @@
     $ROADPROOF_PYTHON -m tests.soak all --minutes 30
     $ROADPROOF_PYTHON -m tests.soak table -o soak-output
 
-`all` gives `overload` the minutes and the others a share of them (a record run of 30 takes about 45 in all); `table`
-makes Markdown of what was written. Exit status: 0 everything held or was skipped, 1 something did not, 2 wrong usage.
+`all` gives `overload` the minutes and the others a share of them (a record run of 30 takes about 45 in all) and writes
+tables.md beside the reports; `table` prints that of reports that are there. Exit status: 0 everything held or was
+skipped, 1 something did not hold, 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -66,12 +67,14 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def table(folder: Path) -> int:
-    """Prints the reports of a folder as Markdown, in the order of the scenarios."""
+    """Prints the reports of a folder as Markdown, in the order of the scenarios, and keeps it in tables.md."""
     found = [folder / f"{name}.json" for name in SCENARIOS if (folder / f"{name}.json").is_file()]
     if not found:
         print(f"tests.soak: no reports in {folder}; run a scenario first", file=sys.stderr)
         return 2
-    print(markdown([json.loads(path.read_text(encoding="utf-8")) for path in found]))
+    tables = markdown([json.loads(path.read_text(encoding="utf-8")) for path in found])
+    (folder / "tables.md").write_text(tables, encoding="utf-8")
+    print(tables)
     return 0
 
 
@@ -99,6 +102,8 @@ def main() -> int:
         if arguments.json:
             print(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
         failed |= bool(report.failures(not arguments.untimed))
+    if arguments.scenario == "all":
+        table(arguments.output)
     return 1 if failed else 0
 
 
