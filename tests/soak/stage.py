@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,6 +206,12 @@ class Stage(AbstractContextManager["Stage"]):
                 log = "" if self.node is None else self.node.log()[-3000:]
                 raise TimeoutError(f"in vain for {timeout} s: {what}; the end of the node's log:\n{log}")
             self.spin(0.02)
+
+    def wait_answered(self, names: Iterable[str], since_ns: int) -> None:
+        """Waits until each camera has detections later than that; as long as it takes to be sure that none come."""
+        names = list(names)
+        answered = lambda: all(self.ledgers[n].ticks and self.ledgers[n].ticks[-1] > since_ns for n in names)  # noqa: E731
+        self.wait_until(answered, f"new detections of {names}", START_TIMEOUT_S)
 
     def wait_active(self) -> None:
         is_active = lambda: self.statuses.get("lifecycle", {}).get("state") == "active"  # noqa: E731

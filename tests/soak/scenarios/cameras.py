@@ -36,8 +36,8 @@ def camera_kill(options: Options, report: Report) -> None:
             events += camera_faults(chance, stage.cameras[name], options.seconds, 3.0, note)
         stage.play_all(RATE_HZ)
         stage.play(options.seconds, events)
-        # The last ones to come back start a Python interpreter and find the node.
-        stage.play(4.0)
+        # The last ones to come back have to start and to find the node first.
+        stage.wait_answered(failing, time.monotonic_ns())
         terms = {name: Terms(delivered=False) for name in failing}
         accounts = stage.account(report, {**terms, "steady": Terms()})
         ages = percentiles(stage.ages_ms("steady"))

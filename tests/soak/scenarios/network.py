@@ -22,7 +22,7 @@ from ..stage import Options, Stage
 from ..statistics import percentiles
 
 RATE_HZ = 6.0
-# About 15 KiB a frame: ten packets, any of which may be the one that is lost.
+# About 37 kB a frame: 26 packets, any of which may be the one that is lost.
 LOOK = Look(width=320, height=240)
 CLONE_NEWNET = 0x40000000
 # Nodes in different namespaces are on different machines as far as they can tell.
@@ -149,6 +149,7 @@ def _play(options: Options, report: Report, camera_namespace: str, relay: Relay)
             relay.set(weather)
             cuts.append(time.monotonic_ns())
             stage.play(options.seconds / len(PHASES))
+        stage.wait_answered(looks, cuts[-1])
         cuts.append(time.monotonic_ns())
         # A reliable publisher sends again what was lost, which is older than what came meanwhile.
         stage.account(report, {name: Terms(delivered=False, in_order=False) for name in looks})

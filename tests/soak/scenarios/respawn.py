@@ -84,4 +84,6 @@ def node_kill(options: Options, report: Report) -> None:
     left = {name: size for name, size in orphaned_segments().items() if name not in orphans}
     report.figure("orphaned_segments", {"files": len(left), "mib": round(sum(left.values()) / 2**20, 2)})
     per_kill = len(left) / len(recoveries)
-    report.check("little is left in shared memory", per_kill <= 4, round(per_kill, 2), "at most 4 files for each kill")
+    # Other processes of the machine may leave some as well.
+    expected = "at most 4 files for each kill"
+    report.check("little is left in shared memory", per_kill <= 4, round(per_kill, 2), expected, timed=True)
