@@ -79,8 +79,10 @@ def table(folder: Path) -> int:
 
 
 def tell(report: Report, timed: bool) -> None:
-    print(f"{report.scenario}: {report.skipped and f'skipped: {report.skipped}' or report.state()}", flush=True)
-    for check in report.failures(timed):
+    failures = report.failures(timed)
+    state = f"skipped: {report.skipped}" if report.skipped else "failed" if failures else "passed"
+    print(f"{report.scenario}: {state}", flush=True)
+    for check in failures:
         print(f"  {check.name}: expected {check.expected}, found {check.found}", flush=True)
 
 
