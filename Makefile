@@ -12,7 +12,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ENV := . scripts/env.sh &&
 
-.PHONY: help setup setup-tools build tune demo test test-reference lint bench doc clean distclean
+.PHONY: help setup setup-tools build tune demo test test-reference soak lint bench doc clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,11 @@ test-reference: build ## The corruptions beside the published reference, in an e
 	@tests/corruption/reference_env.sh
 	@$(ENV) ROADPROOF_BIN="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m pytest tests/corruption
 
+# The share of MINUTES that `all` gives the other scenarios makes 45 minutes of 30. Needs a machine that does nothing else.
+MINUTES ?= 30
+soak: build ## Soak and chaos runs of the node (MINUTES=30), with JSON and tables.md in soak-output
+	@$(ENV) ROADPROOF_BIN="$$(realpath $(TARGET_DIR)/release/roadproof)" "$$ROADPROOF_PYTHON" -m tests.soak all --minutes $(MINUTES)
+
 # Linters need neither the weights nor the footage.
 setup-tools:
 	@scripts/setup.sh system rust ros python onnxruntime interfaces lint
@@ -64,7 +69,7 @@ doc: setup-tools ## API documentation in target/doc
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf build install log demo-output
+	rm -rf build install log demo-output soak-output
 
 distclean: clean ## Remove what was installed and fetched as well
 	rm -rf .deps models/*.onnx

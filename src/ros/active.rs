@@ -380,6 +380,7 @@ impl Configured {
         status.value("age_ms", format!("{:.1}", age_s * 1e3));
         diagnostics::counters(&mut status, counters);
         status.value("stamp_jumps", stamp_jumps);
+        status.value("repeated", input.repeated());
         status.value("last_rejection", last_rejection.unwrap_or_default());
         status
     }

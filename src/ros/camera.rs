@@ -22,6 +22,37 @@ pub(crate) struct CameraInput {
     offers: Vec<Offer>,
     complaints: Vec<String>,
     arrivals: Arrivals,
+    history: History,
+}
+
+/// Tells frames that come a second time: a new subscription to a latched topic gets the publisher's history once more.
+#[derive(Debug, Default)]
+struct History {
+    last_ns: Option<i64>,
+    /// Frames that may yet be history; no more than the subscription holds, so that a recording that starts over at
+    /// this very moment loses no more than these.
+    left: usize,
+    repeated: u64,
+}
+
+impl History {
+    /// There is a new subscription.
+    fn begin(&mut self, latched: bool) {
+        self.left = if latched && self.last_ns.is_some() { qos::DEPTH } else { 0 };
+    }
+
+    /// Whether the frame of this stamp has come before. History comes in order, so the first newer frame ends it.
+    fn repeats(&mut self, stamp_ns: i64) -> bool {
+        let repeats = self.left > 0 && stamp_ns != 0 && self.last_ns.is_some_and(|last| stamp_ns <= last);
+        if repeats {
+            self.left -= 1;
+            self.repeated += 1;
+        } else {
+            self.left = 0;
+            self.last_ns = Some(stamp_ns);
+        }
+        repeats
+    }
 }
 
 /// When frames arrived, for the rate and the age.
@@ -74,11 +105,13 @@ impl CameraInput {
             offers: Vec::new(),
             complaints: Vec::new(),
             arrivals: Arrivals::default(),
+            history: History::default(),
         }
     }
 
     /// Starts receiving.
     pub(crate) fn subscribe(&mut self, node: &mut Node) -> r2r::Result<()> {
+        self.history = History::default();
         self.look_at_publishers(node)?;
         self.open(node)?;
         self.arrivals = Arrivals { since: Some(Instant::now()), ..Arrivals::default() };
@@ -110,6 +143,10 @@ impl CameraInput {
         let mut count = 0;
         while let Some(stream) = &mut self.stream {
             let Some(Some(image)) = stream.next().now_or_never() else { break };
+            if self.history.repeats(image.stamp_ns()) {
+                count += 1;
+                continue;
+            }
             let now = Instant::now();
             self.arrivals.record(now);
             take(image, now);
@@ -143,6 +180,11 @@ impl CameraInput {
         self.request
     }
 
+    /// Frames that came a second time and were left out.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.history.repeated
+    }
+
     /// Why frames of some publishers cannot arrive.
     pub(crate) fn complaints(&self) -> &[String] {
         &self.complaints
@@ -173,6 +215,7 @@ impl CameraInput {
 
     fn open(&mut self, node: &mut Node) -> r2r::Result<()> {
         let profile = self.request.profile();
+        self.history.begin(self.request.transient_local);
         let topic = &self.config.topic;
         self.stream = Some(match self.config.transport {
             Transport::Raw => {
@@ -185,5 +228,44 @@ impl CameraInput {
             }
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repeats(history: &mut History, stamps: &[i64]) -> Vec<bool> {
+        stamps.iter().map(|stamp| history.repeats(*stamp)).collect()
+    }
+
+    #[test]
+    fn history_is_told_from_new_frames() {
+        let mut history = History::default();
+        history.begin(true);
+        assert_eq!(repeats(&mut history, &[1, 2, 3]), [false; 3], "a first subscription takes all of it");
+        history.begin(true);
+        assert_eq!(repeats(&mut history, &[2, 3, 4, 3]), [true, true, false, false], "a newer frame ends it");
+        history.begin(false);
+        assert_eq!(repeats(&mut history, &[1, 2]), [false; 2], "nothing comes again where nothing is kept");
+        assert_eq!(history.repeated, 2);
+    }
+
+    #[test]
+    fn a_recording_that_starts_over_loses_no_more_than_the_history() {
+        let mut history = History::default();
+        history.repeats(1_000);
+        history.begin(true);
+        let found = (1..100).filter(|stamp| history.repeats(*stamp)).count();
+        assert_eq!(found, qos::DEPTH);
+    }
+
+    #[test]
+    fn frames_without_a_stamp_are_never_repeats() {
+        let mut history = History::default();
+        history.begin(true);
+        history.repeats(0);
+        history.begin(true);
+        assert!(!history.repeats(0));
     }
 }

@@ -10,7 +10,7 @@ use r2r::qos::{DurabilityPolicy, ReliabilityPolicy};
 
 /// Messages that DDS keeps for the subscription. The node drains it at once; the depth only bridges the
 /// moments in which its thread does something else, so that a frame is not lost uncounted.
-const DEPTH: usize = 8;
+pub(crate) const DEPTH: usize = 8;
 
 /// The user's wish for the reliability of a camera's subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,6 +38,27 @@ def test_a_publisher_may_come_late_change_and_come_back(rig: RigFactory) -> None
     node.peer.wait_until(lambda: camera.answer(stamp), "an answer")
 
 
+def test_history_that_a_new_subscription_gets_again_is_left_out(rig: RigFactory) -> None:
+    """The node hears a publisher by its old subscription until it makes one that fits, which gets the publisher's
+    last frames once more."""
+    node = rig(cameras(["front"]))
+    camera = Camera(node, "front", qos(reliable=False))
+    camera.connect()
+    camera.republish(qos(reliable=True, latched=True))
+    answered = len(camera.detections)
+
+    def repeated() -> bool:
+        camera.send(raw_image(blank()))
+        node.peer.spin(0.05)
+        status = node.status("input front")
+        return status is not None and int(values(status)["repeated"]) > 0
+
+    node.peer.wait_until(repeated, "frames that come again")
+    stamps = [(m.header.stamp.sec, m.header.stamp.nanosec) for m in camera.detections[answered:]]
+    assert len(stamps) > 1
+    assert stamps == sorted(set(stamps)), "none twice, none older than the one before it"
+
+
 def test_a_wish_that_cannot_be_met_is_explained(rig: RigFactory) -> None:
     node = rig({**cameras(["front"]), "front.reliability": "reliable"})
     camera = Camera(node, "front", qos(reliable=False))
