@@ -22,9 +22,7 @@ def main() -> int:
         import gltf  # noqa: F401
         import panda3d.core  # noqa: F401
     except ImportError as error:
-        return fail(
-            f"{error}; run scripts/setup_sim.sh, and start this with the simulator's Python (.deps/sim/bin/python)"
-        )
+        return fail(f"{error}; run scripts/setup_sim.sh, and use the simulator's Python (.deps/sim/bin/python)")
     from rclpy.exceptions import InvalidParameterTypeException
     from rclpy.signals import SignalHandlerOptions
 

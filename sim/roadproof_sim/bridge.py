@@ -31,11 +31,11 @@ class Bridge(Node):
     def __init__(self) -> None:
         super().__init__("roadproof_sim")
         for name, rule in RULES.items():
-            kind = (
-                Parameter.Type.STRING_ARRAY if rule.default == [] else Parameter.Type.from_parameter_value(rule.default)
+            # rclpy takes an empty list for bytes, so the type of lists is left to `check`.
+            descriptor = ParameterDescriptor(
+                description=rule.meaning, read_only=not rule.live, dynamic_typing=isinstance(rule.default, list)
             )
-            descriptor = ParameterDescriptor(description=rule.meaning, read_only=not rule.live)
-            self.declare_parameter(name, Parameter(name, kind, rule.default).value or rule.default, descriptor)
+            self.declare_parameter(name, rule.default, descriptor)
         self.settings = Settings.of(self._values())
         self.add_on_set_parameters_callback(self._set)
         self.frame = 0

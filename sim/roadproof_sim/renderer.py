@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from direct.showbase.ShowBase import ShowBase
 from panda3d.core import (
+    BitMask32,
     CardMaker,
     FrameBufferProperties,
     GraphicsOutput,
     GraphicsPipe,
     Material,
     NodePath,
+    OmniBoundingVolume,
     PerspectiveLens,
     Shader,
     Texture,
@@ -41,6 +43,8 @@ max-texture-dimension 1024
 textures-power-2 none
 notify-level-device fatal
 notify-level-pnmimage fatal
+notify-level-display error
+notify-level-egldisplay error
 model-cache-dir
 """
 SAMPLES = 4
@@ -199,8 +203,6 @@ def with_noise(rgb: np.ndarray, deviation: float, rng: np.random.Generator) -> n
 class _Buffers:
     """The two off-screen buffers of one camera."""
 
-    from panda3d.core import BitMask32
-
     PICTURE = BitMask32.bit(1)
     NUMBERS = BitMask32.bit(2)
 
@@ -233,13 +235,14 @@ class _Buffers:
         wanted.setDepthBits(24)
         wanted.setMultisamples(samples)
         size = WindowProperties.size(camera.width, camera.height)
-        pipe = base.graphicsEngine and base.pipe or base.makeDefaultPipe() or base.pipe
+        if base.pipe is None:
+            base.makeDefaultPipe(printPipeTypes=False)
         output = base.graphicsEngine.makeOutput(
-            pipe, camera.name, 0, wanted, size, GraphicsPipe.BFRefuseWindow, *self._sharing(base)
+            base.pipe, camera.name, 0, wanted, size, GraphicsPipe.BFRefuseWindow, *self._sharing(base)
         )
         if output is None:
             raise RendererError(
-                "Panda3D could open no off-screen buffer; expected EGL with OpenGL 3.2 (Debian: libegl1, libgl1-mesa-dri)"
+                "no off-screen buffer can be opened; expected EGL with OpenGL 3.2 (Debian: libegl1, libgl1-mesa-dri)"
             )
         base.roadproof_gsg = output.getGsg()
         base.roadproof_host = output
@@ -263,7 +266,7 @@ class _Buffers:
         card.setDepthWrite(False)
         card.setBin("fixed", 100)
         card.hide(self.NUMBERS)
-        card.node().setBounds(__import__("panda3d.core", fromlist=["OmniBoundingVolume"]).OmniBoundingVolume())
+        card.node().setBounds(OmniBoundingVolume())
         card.node().setFinal(True)
         card.reparentTo(self._root)
         return card
