@@ -84,7 +84,9 @@ class Recorder(Node):
         if self._weather not in self._writers:
             writer = Writer(self._folder / self._weather, version=9, storage_plugin=StoragePlugin.MCAP)
             writer.open()
-            connections = {name: writer.add_connection(name, kind, typestore=self._store) for name, kind in TYPES.items()}
+            connections = {
+                name: writer.add_connection(name, kind, typestore=self._store) for name, kind in TYPES.items()
+            }
             self._writers[self._weather] = writer, connections
         writer, connections = self._writers[self._weather]
         writer.write(connections[topic], stamp, data)
