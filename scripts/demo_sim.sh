@@ -78,15 +78,15 @@ bridge() {
     bridge=$!
     pids+=("$bridge")
 }
-# record FOLDER: in the background.
+# record FOLDER WEATHER:SECONDS...: in the background.
 record() {
-    "$ROADPROOF_PYTHON" scripts/demo_sim/recorder.py "$1" >"$logs/$(basename "$1").log" 2>&1 &
+    "$ROADPROOF_PYTHON" scripts/demo_sim/recorder.py "$@" >"$logs/$(basename "$1").log" 2>&1 &
     recorder=$!
     pids+=("$recorder")
 }
 
 printf 'A drive in clear weather, of another seed, from which the health profile is made ...\n'
-record "$output/profile-drive"
+record "$output/profile-drive" "clear:$seconds"
 bridge profile -p seed:=2 -p "duration:=$((seconds * 2)).0" -p pace:=0.0 -p weather:=clear -p subscribers:=1
 # Nobody listens to the node here, so the recorder finds no health and says so with its status.
 wait "$bridge" || ended_badly bridge $? "$logs/bridge-profile.log"
@@ -106,7 +106,7 @@ printf 'The drive: %s s each of %s (simulated; ROS domain %s) ...\n' "$seconds" 
     -p stale_after_ms:=60000 -p intra_op_threads:=1 >"$logs/node.log" 2>&1 &
 node=$!
 pids+=("$node")
-record "$output/drive"
+record "$output/drive" "${weathers[@]/%/:$seconds}"
 # The recorder and the node.
 bridge drive -p seed:=1 -p "schedule:=[$schedule]" -p "duration:=$((seconds * ${#weathers[@]})).0" -p subscribers:=2
 wait "$bridge" || ended_badly bridge $? "$logs/bridge-drive.log"

@@ -14,15 +14,13 @@ from pathlib import Path
 
 import rclpy
 from rclpy.node import Node
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
+from roadproof.msg import CameraHealth
+from roadproof_sim.weather import START_NS, Schedule, parse_schedule
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
 from vision_msgs.msg import Detection2DArray
-
-from roadproof.msg import CameraHealth
 
 ROOT = Path(__file__).parents[2]
 IMAGE, TRUTH = "/sim/camera/front/image_raw", "/sim/camera/front/ground_truth"
@@ -56,17 +54,15 @@ def plain_boxes(message: Detection2DArray) -> list[dict]:
 class Recorder(Node):
     """Keeps images and ground truth by weather, detections by stamp, and every report of health."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, schedule: Schedule) -> None:
         super().__init__("demo_sim_recorder")
         self._folder = folder
         self._store = typestore()
         self._writers: dict[str, tuple[Writer, dict[str, object]]] = {}
-        self._weather = ""
+        self._schedule = schedule
         self.frames: dict[int, dict] = {}
         self.health: list[dict] = []
         self.last = time.monotonic()
-        latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-        self.create_subscription(String, "/sim/weather", self._weather_changed, latched)
         self.create_subscription(Detection2DArray, TRUTH, self._truth, 100, raw=True)
         self.create_subscription(Image, IMAGE, self._image, 100, raw=True)
         self.create_subscription(Detection2DArray, "/roadproof/front/detections", self._detections, 100)
@@ -80,22 +76,24 @@ class Recorder(Node):
         for writer, _ in self._writers.values():
             writer.close()
 
+    def _weather(self, stamp: int) -> str:
+        """By the stamp, because topics come in no order among each other."""
+        return self._schedule.at((stamp - START_NS) / 1e9)
+
     def _write(self, topic: str, stamp: int, data: bytes) -> None:
-        if self._weather not in self._writers:
-            writer = Writer(self._folder / self._weather, version=9, storage_plugin=StoragePlugin.MCAP)
+        weather = self._weather(stamp)
+        if weather not in self._writers:
+            writer = Writer(self._folder / weather, version=9, storage_plugin=StoragePlugin.MCAP)
             writer.open()
             connections = {
                 name: writer.add_connection(name, kind, typestore=self._store) for name, kind in TYPES.items()
             }
-            self._writers[self._weather] = writer, connections
-        writer, connections = self._writers[self._weather]
+            self._writers[weather] = writer, connections
+        writer, connections = self._writers[weather]
         writer.write(connections[topic], stamp, data)
 
     def _frame(self, stamp: int) -> dict:
-        return self.frames.setdefault(stamp, {"weather": self._weather})
-
-    def _weather_changed(self, message: String) -> None:
-        self._weather = message.data
+        return self.frames.setdefault(stamp, {"weather": self._weather(stamp)})
 
     def _truth(self, data: bytes) -> None:
         self.last = time.monotonic()
@@ -117,7 +115,7 @@ class Recorder(Node):
         }
         self.health.append(
             {
-                "weather": self._weather,
+                "weather": self._weather(stamp_ns(message)),
                 "stamp_ns": stamp_ns(message),
                 "status": message.status,
                 "reason": message.reason,
@@ -134,11 +132,12 @@ def main() -> int:
     """Record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, help="folder for the bags and record.json")
+    parser.add_argument("schedule", nargs="+", help="the bridge's, as weather:seconds")
     parser.add_argument("--timeout", type=float, default=600.0, metavar="S")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     rclpy.init()
-    recorder = Recorder(arguments.output)
+    recorder = Recorder(arguments.output, parse_schedule(arguments.schedule))
     begin, seen = time.monotonic(), False
     while time.monotonic() - begin < arguments.timeout:
         rclpy.spin_once(recorder, timeout_sec=0.1)

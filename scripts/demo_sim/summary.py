@@ -15,8 +15,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from recorder import IMAGE, typestore
 from rosbags.highlevel import AnyReader
+
+from recorder import IMAGE, typestore
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
 from drawing import Box, draw
@@ -152,8 +153,8 @@ def page(both: list[list[list[str]]], pictures: Path) -> str:
         "<style>body{font:15px sans-serif;margin:2em;max-width:80em}img{width:100%}"
         "td,th{padding:.2em 1em .2em 0;text-align:left}table{border-collapse:collapse}tr+tr{border-top:1px solid #ccc}"
         "</style><h1>Roadproof in the simulator</h1>"
-        "<p>White: ground truth. Coloured: what the node published. AP in points, of detections from 0.1 up; the estimate is the "
-        "node's last one in that weather, made without labels; error is estimate minus AP.</p>"
+        "<p>White: ground truth. Coloured: what the node published. AP in points, of detections from 0.1 up; the "
+        "estimate is the node's last one in that weather, made without labels; error is estimate minus AP.</p>"
         f'<img alt="One frame of each weather" src="data:image/jpeg;base64,{data}">'
         f"<h2>By weather</h2>{as_html(both[0])}<h2>By class</h2>{as_html(both[1])}</html>\n"
     )

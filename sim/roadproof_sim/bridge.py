@@ -17,9 +17,8 @@ from vision_msgs.msg import Detection2DArray
 from . import messages
 from .settings import RULES, SettingError, Settings, check
 from .simulation import Simulation
+from .weather import START_NS
 
-# Simulated time does not begin at 0, which means "not stamped".
-START_NS = messages.NS
 # As camera drivers and CARLA's bridge offer.
 QOS = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.VOLATILE)
 LATCHED = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+# The stamp of the drive's first frame: simulated time does not begin at 0, which means "not stamped".
+START_NS = 1_000_000_000
+
 Colour = tuple[float, float, float]
 
 # Koschmieder's law: the meteorological optical range is where contrast has fallen to 5 % (WMO-No. 8).
