@@ -16,11 +16,12 @@ import rclpy
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from roadproof.msg import CameraHealth
-from roadproof_sim.weather import START_NS, Schedule, parse_schedule
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
+
+from roadproof_sim.weather import START_NS, Schedule, parse_schedule
 
 ROOT = Path(__file__).parents[2]
 IMAGE, TRUTH = "/sim/camera/front/image_raw", "/sim/camera/front/ground_truth"
