@@ -12,7 +12,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 ENV := . scripts/env.sh &&
 
-.PHONY: help setup setup-tools build tune demo test test-reference soak lint bench doc clean distclean
+.PHONY: help setup setup-tools build tune demo demo-sim test test-reference soak lint bench doc clean distclean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,10 @@ tune: setup ## Build target/release/roadproof-tune, which fine-tunes compressed 
 
 demo: build ## Run the node on two cameras with real footage; ends with a summary and annotated frames
 	@$(ENV) scripts/demo.sh
+
+demo-sim: build ## Run the node in a driving simulator with changing weather; ends with true accuracy beside the estimate
+	@scripts/setup_sim.sh
+	@$(ENV) scripts/demo_sim.sh
 
 test: build ## Unit and property tests (cargo), then set-up and end-to-end tests over ROS 2 (pytest)
 	@$(ENV) cargo test --locked
@@ -69,7 +73,7 @@ doc: setup-tools ## API documentation in target/doc
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf build install log demo-output soak-output
+	rm -rf build install log demo-output demo-sim-output soak-output
 
 distclean: clean ## Remove what was installed and fetched as well
 	rm -rf .deps models/*.onnx

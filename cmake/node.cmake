@@ -85,3 +85,14 @@ if(ROADPROOF_ONNXRUNTIME)
   install(FILES ${onnxruntime_providers}
     DESTINATION lib/${PROJECT_NAME} COMPONENT node)
 endif()
+
+# --- The simulator bridge (docs/simulation.md). It starts with the Python that scripts/setup_sim.sh set up here, or with
+# $ROADPROOF_SIM_PYTHON.
+set(ROADPROOF_SIM_PYTHON "${CMAKE_CURRENT_SOURCE_DIR}/.deps/sim/bin/python" CACHE FILEPATH
+  "Python with Panda3D that lib/roadproof/roadproof_sim starts")
+configure_file(sim/roadproof_sim.sh ${CMAKE_CURRENT_BINARY_DIR}/roadproof_sim @ONLY)
+install(PROGRAMS ${CMAKE_CURRENT_BINARY_DIR}/roadproof_sim
+  DESTINATION lib/${PROJECT_NAME} COMPONENT node)
+install(DIRECTORY sim/roadproof_sim
+  DESTINATION share/${PROJECT_NAME}/sim COMPONENT node
+  PATTERN "__pycache__" EXCLUDE)
