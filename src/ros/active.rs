@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use r2r::roadproof::msg::CameraHealth;
+use r2r::roadproof::msg::{CameraHealth, GroundTruthHealth};
 use r2r::sensor_msgs::msg::Image;
 use r2r::vision_msgs::msg::Detection2DArray;
-use r2r::{Clock, Node, Publisher, QosProfile};
+use r2r::{Clock, Node, Publisher, QosProfile, WrappedTypesupport};
 
 use crate::dashboard::{Dashboard, Facts};
+use crate::data::bag::RecorderState;
 use crate::detector::{ModelInfo, Thresholds};
 use crate::health::{CameraMonitor, HealthRecord, Profile, Rules, WindowConfig};
 use crate::pipeline::{FrameCounters, Pipeline};
+use crate::truth::ClassEstimate;
 
 use super::camera::CameraInput;
 use super::configure::{self, Loaded};
@@ -20,7 +22,9 @@ use super::injection::{self, Injection};
 use super::messages::{self, HealthContext};
 use super::names;
 use super::parameters::{LiveConfig, NodeConfig};
+use super::recording::Recording;
 use super::results::Outputs;
+use super::truth::{TruthCamera, TruthInput, TruthLink, TruthRequest};
 use super::worker::{Live, Shared, Worker, lock, now_ns};
 
 struct CameraOutputs {
@@ -28,6 +32,8 @@ struct CameraOutputs {
     debug_image: Publisher<Image>,
     debug_corrupted: Publisher<Image>,
     health: Publisher<CameraHealth>,
+    /// Of a camera that has ground truth.
+    truth_health: Option<Publisher<GroundTruthHealth>>,
 }
 
 /// A node with a model.
@@ -40,7 +46,14 @@ pub(crate) struct Configured {
     dashboard: Option<Dashboard>,
     live: Arc<Live>,
     inputs: Vec<CameraInput>,
+    /// Ground truth of the cameras that have it, by camera.
+    truths: Vec<Option<TruthInput>>,
     outputs: Vec<CameraOutputs>,
+    /// Namespace and name of the node, and what is remapped.
+    naming: (String, String, Vec<(String, String)>),
+    recorded: RecorderState,
+    /// Why nothing is recorded although it was asked for.
+    record_failure: Option<String>,
     /// Counters at the last report, to tell what happened since.
     reported: Vec<FrameCounters>,
 }
@@ -60,10 +73,13 @@ impl Configured {
         let failed = |error: r2r::Error| format!("a topic could not be set up: {error}");
         let (name, namespace) = (node.name().map_err(failed)?, node.namespace().map_err(failed)?);
         let mut inputs = Vec::new();
+        let mut truths = Vec::new();
         let mut outputs = Vec::new();
         for camera in &config.cameras {
-            let topic = names::resolve(&camera.topic, &namespace, &name, remappings);
-            inputs.push(CameraInput::new(camera.clone(), topic));
+            let resolve = |topic: &str| names::resolve(topic, &namespace, &name, remappings);
+            inputs.push(CameraInput::new(camera.clone(), resolve(&camera.topic)));
+            let truth = camera.ground_truth.as_deref();
+            truths.push(truth.map(|topic| TruthInput::new(&camera.name, topic, resolve(topic))));
             let of = |suffix: &str| format!("~/{}/{suffix}", camera.name);
             let create = |node: &mut Node| -> r2r::Result<CameraOutputs> {
                 Ok(CameraOutputs {
@@ -73,6 +89,9 @@ impl Configured {
                     debug_corrupted: node
                         .create_publisher(&of("debug/corrupted"), QosProfile::default().keep_last(1))?,
                     health: node.create_publisher(&of("health"), QosProfile::default())?,
+                    truth_health: truth
+                        .map(|_| node.create_publisher(&of("ground_truth/health"), QosProfile::default()))
+                        .transpose()?,
                 })
             };
             outputs.push(create(node).map_err(failed)?);
@@ -81,10 +100,23 @@ impl Configured {
         // What is armed begins when the node is activated.
         let live =
             Arc::new(Live { injection: Injection::new(&live.corruption, 0)?, config: live, thresholds });
-        Ok((
-            Self { config, info, defaults, profile, rules, dashboard, live, inputs, outputs, reported },
-            pipeline,
-        ))
+        let configured = Self {
+            config,
+            info,
+            defaults,
+            profile,
+            rules,
+            dashboard,
+            live,
+            inputs,
+            truths,
+            outputs,
+            naming: (namespace, name, remappings.to_vec()),
+            recorded: RecorderState::default(),
+            record_failure: None,
+            reported,
+        };
+        Ok((configured, pipeline))
     }
 
     /// Takes the topics down.
@@ -95,6 +127,9 @@ impl Configured {
             node.destroy_publisher(outputs.debug_image);
             node.destroy_publisher(outputs.debug_corrupted);
             node.destroy_publisher(outputs.health);
+            if let Some(publisher) = outputs.truth_health {
+                node.destroy_publisher(publisher);
+            }
         }
     }
 
@@ -147,7 +182,7 @@ impl Configured {
             Err(error) => return Err((Some(pipeline), error)),
         }
         let shared = match self.shared(clock) {
-            Ok(shared) => Arc::new(shared),
+            Ok(shared) => shared,
             Err(error) => return Err((Some(pipeline), error)),
         };
         for input in &mut self.inputs {
@@ -156,6 +191,18 @@ impl Configured {
                 return Err((Some(pipeline), error));
             }
         }
+        for truth in self.truths.iter_mut().flatten() {
+            if let Err(error) = truth.subscribe(node) {
+                return Err((Some(pipeline), format!("cannot subscribe to '{}': {error}", truth.topic)));
+            }
+        }
+        let shared = match self.beside(shared) {
+            Ok(shared) => Arc::new(shared),
+            Err(error) => {
+                let error = format!("cannot start the thread that compares with ground truth: {error}");
+                return Err((Some(pipeline), error));
+            }
+        };
         self.reported.fill(FrameCounters::default());
         if let Some(dashboard) = &self.dashboard {
             let cameras = self.config.cameras.iter().map(|camera| camera.name.clone());
@@ -185,22 +232,68 @@ impl Configured {
             .map_err(|error| error.to_string())
     }
 
+    /// Starts what runs beside the worker: the recording, and the comparison with ground truth.
+    fn beside(&mut self, mut shared: Shared) -> std::io::Result<Shared> {
+        self.recorded = RecorderState::default();
+        self.record_failure = None;
+        if let Some(record) = &self.config.record {
+            let (namespace, name, remappings) = &self.naming;
+            let resolve = |topic: &str| names::resolve(topic, namespace, name, remappings);
+            match Recording::start(&record.path, record.buffer_bytes, &self.inputs, &self.truths, resolve) {
+                Ok(recording) => {
+                    tracing::info!("recording into {}", recording.state().path.display());
+                    shared.recording = Some(Arc::new(recording));
+                }
+                // Driving goes on without.
+                Err(error) => {
+                    tracing::error!("nothing is recorded: {error}");
+                    self.record_failure = Some(error.to_string());
+                }
+            }
+        }
+        let truth = |((truth, outputs), input): ((&Option<TruthInput>, &CameraOutputs), &CameraInput)| {
+            truth.as_ref().zip(outputs.truth_health.as_ref()).map(|(truth, publisher)| TruthCamera {
+                name: input.config.name.clone(),
+                topic: truth.topic.clone(),
+                publisher: publisher.clone(),
+            })
+        };
+        let cameras: Vec<_> = self.truths.iter().zip(&self.outputs).zip(&self.inputs).map(truth).collect();
+        if cameras.iter().any(Option::is_some) {
+            let (names, recording) = (&self.info.class_names, shared.recording.clone());
+            shared.truth = Some(TruthLink::start(cameras, names, self.config.truth, recording)?);
+        }
+        Ok(shared)
+    }
+
     pub(crate) fn unsubscribe(&mut self) {
         self.inputs.iter_mut().for_each(CameraInput::unsubscribe);
+        self.truths.iter_mut().flatten().for_each(TruthInput::unsubscribe);
     }
 
     /// Moves the frames that r2r has taken into the mailbox; returns how many there were.
     pub(crate) fn receive(&mut self, shared: &Shared) -> usize {
         let inputs = self.inputs.iter_mut().enumerate();
-        inputs
+        let frames: usize = inputs
             .map(|(camera, input)| input.drain(|image, arrived| shared.accept(camera, image, arrived)))
-            .sum()
+            .sum();
+        let truths = self.truths.iter_mut().enumerate();
+        let truths = truths.filter_map(|(camera, truth)| Some((camera, truth.as_mut()?)));
+        frames
+            + truths
+                .map(|(camera, truth)| truth.drain(|message| shared.accept_truth(camera, message)))
+                .sum::<usize>()
     }
 
     pub(crate) fn follow_publishers(&mut self, node: &mut Node) {
         for input in &mut self.inputs {
             if let Err(error) = input.follow_publishers(node) {
                 tracing::warn!("camera '{}': cannot look at its publishers: {error}", input.config.name);
+            }
+        }
+        for truth in self.truths.iter_mut().flatten() {
+            if let Err(error) = truth.follow_publishers(node) {
+                tracing::warn!("{}: cannot look at its publishers: {error}", truth.topic);
             }
         }
     }
@@ -215,6 +308,7 @@ impl Configured {
             statuses.push(self.input_status(camera, shared, now, counters));
             statuses.extend(self.report_health(camera, shared, now, now_ns, counters));
             statuses.extend(self.robustness_status(camera, shared));
+            statuses.extend(self.truth_status(camera, shared));
             let rejected_all = self.reported.get(camera).is_some_and(|before| {
                 counters.rejected > before.rejected && counters.processed == before.processed
             });
@@ -226,6 +320,7 @@ impl Configured {
             }
         }
         statuses.push(self.injection_status(shared));
+        statuses.extend(self.recording_status(shared));
         statuses.push(diagnostics::model(&self.info));
         let mut latencies = lock(&shared.latencies);
         let batch_mean = lock(&shared.batches).mean();
@@ -280,10 +375,51 @@ impl Configured {
         }
         let message = messages::camera_health(report, &context);
         let status = diagnostics::health(&input.config.name, report, &self.info.class_names, &self.rules);
+        if let Some(truth) = shared.truth.as_ref().filter(|truth| truth.watches(camera)) {
+            let request = TruthRequest {
+                now_ns,
+                frame_id: state.frame_id.clone(),
+                corruption: injection::describe(&state.injected),
+                thresholds: self.live.thresholds.clone(),
+                estimates: report.classes.iter().map(ClassEstimate::from).collect(),
+            };
+            truth.report(camera, request);
+        }
         drop(guard);
         if let Err(error) = self.outputs.get(camera)?.health.publish(&message) {
             tracing::warn!("health could not be published: {error}");
         }
+        if let Some(recording) = &shared.recording {
+            recording.health(camera, now_ns, || message.to_serialized_bytes().ok());
+        }
+        Some(status)
+    }
+
+    /// How good the detector really is; `None` where the camera has no ground truth.
+    fn truth_status(&self, camera: usize, shared: &Shared) -> Option<Status> {
+        let (input, truth) = (self.inputs.get(camera)?, self.truths.get(camera)?.as_ref()?);
+        let (report, lost) = shared.truth.as_ref()?.last(camera);
+        let mut status = diagnostics::ground_truth(&input.config.name, &truth.topic, report.as_ref(), lost);
+        for complaint in truth.complaints() {
+            status.report(Level::Error, complaint.as_str());
+        }
+        if truth.publisher_count() == 0 && truth.complaints().is_empty() {
+            status.report(Level::Warn, format!("nobody publishes {}", truth.topic));
+        }
+        status.value("publishers", truth.publisher_count());
+        Some(status)
+    }
+
+    /// How the recording goes; `None` where nothing is to be recorded.
+    fn recording_status(&mut self, shared: &Shared) -> Option<Status> {
+        if let Some(failure) = &self.record_failure {
+            let mut status = Status::new("recording");
+            status.report(Level::Error, format!("nothing is recorded: {failure}"));
+            return Some(status);
+        }
+        let state = shared.recording.as_ref()?.state();
+        let status = diagnostics::recording(&state, &self.recorded);
+        self.recorded = state;
         Some(status)
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
+use super::Problem;
 use super::message::{MAX_OBJECTS, TruthFrame};
 use super::pairing::Waiting;
 use super::problem::Problems;
 use super::report::{ClassEstimate, TruthClass, TruthCounts, TruthReport, mean, share};
-use super::Problem;
 use crate::data::bag::cdr::{CdrError, Detection2DArray};
 use crate::data::dataset::Extent;
 use crate::detector::{Detection, Thresholds};
@@ -128,7 +128,9 @@ impl TruthMonitor {
             Ok(array) => {
                 let found = array.detections.len();
                 self.problems.add(&self.camera, Problem::TruthMalformed, || {
-                    format!("a message has {found} objects, expected are at most {MAX_OBJECTS}: it is left out")
+                    format!(
+                        "a message has {found} objects, expected are at most {MAX_OBJECTS}: it is left out"
+                    )
                 });
                 return;
             }

@@ -98,7 +98,8 @@ impl Problems {
 
     /// Objects by the name of their unknown class; those beyond [`MAX_UNKNOWN_CLASSES`] under "(others)".
     pub(super) fn unknown_classes(&self) -> Vec<(String, u64)> {
-        let others = (self.other_unknown_classes > 0).then(|| ("(others)".into(), self.other_unknown_classes));
+        let others =
+            (self.other_unknown_classes > 0).then(|| ("(others)".into(), self.other_unknown_classes));
         self.unknown_classes.iter().map(|(name, count)| (name.clone(), *count)).chain(others).collect()
     }
 

@@ -71,7 +71,10 @@ fn check_sums(counts: &TruthCounts, frames: u64) {
 fn figures_are_those_of_what_was_published_and_of_all_that_was_kept() {
     let mut monitor = monitor(10);
     let (left, right) = ([10.0, 10.0, 40.0, 80.0], [200.0, 10.0, 40.0, 80.0]);
-    monitor.truth(0, Ok(truth(1, vec![object("person", left.map(f64::from)), object("Person", right.map(f64::from))])));
+    monitor.truth(
+        0,
+        Ok(truth(1, vec![object("person", left.map(f64::from)), object("Person", right.map(f64::from))])),
+    );
     // One found and published, one found below the threshold, one published where nothing is.
     let found = vec![
         detection(0, 0.9, left),

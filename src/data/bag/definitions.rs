@@ -104,6 +104,8 @@ fn built_in(package: &str, name: &str) -> Option<&'static str> {
         ("vision_msgs", "Pose2D") => own!("interfaces/vision_msgs/msg/Pose2D.msg"),
         ("roadproof", "CameraHealth") => own!("msg/CameraHealth.msg"),
         ("roadproof", "ClassHealth") => own!("msg/ClassHealth.msg"),
+        ("roadproof", "GroundTruthClass") => own!("msg/GroundTruthClass.msg"),
+        ("roadproof", "GroundTruthHealth") => own!("msg/GroundTruthHealth.msg"),
         _ => return None,
     })
 }

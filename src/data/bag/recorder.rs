@@ -272,7 +272,9 @@ mod tests {
     fn a_name_that_is_taken_gets_a_number() {
         let folder = tempfile::tempdir().unwrap();
         let (path, plain) = (folder.path().join("drive.mcap"), folder.path().join("drive"));
-        for (path, expected) in [(&path, "drive.mcap"), (&path, "drive_2.mcap"), (&plain, "drive"), (&plain, "drive_2")] {
+        for (path, expected) in
+            [(&path, "drive.mcap"), (&path, "drive_2.mcap"), (&plain, "drive"), (&plain, "drive_2")]
+        {
             let state = Recorder::start(path, &topics(), 1000).unwrap().finish();
             assert_eq!(state.path, folder.path().join(expected));
         }

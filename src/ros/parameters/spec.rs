@@ -248,6 +248,41 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             "Rules (TOML) that say which classes are safety-critical and which diagnostic level a status means; found like `model`. Empty: the built-in ones, those of config/health_rules.toml.",
         ),
         spec(
+            "ground_truth.window_frames",
+            Kind::Integer { min: 1, max: 10_000 },
+            Unconfigured,
+            V::Integer(300),
+            "Frames in the window of the figures by ground truth, of each camera that has <camera>.ground_truth.",
+        ),
+        spec(
+            "ground_truth.iou",
+            Kind::Double { min: 0.5, max: 0.95 },
+            Unconfigured,
+            V::Double(0.5),
+            "Intersection over union from which a published detection is right, for precision and recall: 0.5, 0.55 … 0.95. AP is the mean over all of these.",
+        ),
+        spec(
+            "ground_truth.wait_ms",
+            Kind::Integer { min: 1, max: 60_000 },
+            Unconfigured,
+            V::Integer(1000),
+            "For how long a processed frame waits for its ground truth, and ground truth for its frame, before they count as unmatched. Milliseconds.",
+        ),
+        spec(
+            "record.path",
+            any_text(),
+            Unconfigured,
+            text(""),
+            "Bag (MCAP) that is recorded while the node is active: the cameras' images as received, their ground truth, detections and health. A name that ends in .mcap is a file, any other a folder; one that is taken gets a number. Empty: nothing is recorded.",
+        ),
+        spec(
+            "record.buffer_mb",
+            Kind::Integer { min: 1, max: 4096 },
+            Unconfigured,
+            V::Integer(128),
+            "Most memory for messages that wait to be recorded; where the disk is slower than they come, further ones are left out and counted. Megabytes.",
+        ),
+        spec(
             "corruption.seed",
             Kind::Integer { min: 0, max: i64::MAX },
             Live,
@@ -322,8 +357,8 @@ pub(crate) fn node_specs() -> Vec<Spec> {
 }
 
 /// Suffixes of the parameters of one camera.
-pub(crate) const CAMERA_SUFFIXES: [&str; 5] =
-    ["topic", "transport", "reliability", "durability", "max_rate_hz"];
+pub(crate) const CAMERA_SUFFIXES: [&str; 6] =
+    ["topic", "transport", "reliability", "durability", "max_rate_hz", "ground_truth"];
 
 /// Parameters of the camera `camera`.
 pub(crate) fn camera_specs(camera: &str) -> Vec<Spec> {
@@ -365,6 +400,13 @@ pub(crate) fn camera_specs(camera: &str) -> Vec<Spec> {
             Live,
             V::Double(0.0),
             "Most frames processed per second; 0 is no limit. Frames in between count as overwritten.",
+        ),
+        spec(
+            &name("ground_truth"),
+            any_text(),
+            Unconfigured,
+            text(""),
+            "Topic of what is really there (vision_msgs/Detection2DArray with the stamps of the images), as simulators have it; docs/ground-truth.md. Empty: none.",
         ),
     ]
 }
