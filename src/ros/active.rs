@@ -399,6 +399,9 @@ impl Configured {
     fn truth_status(&self, camera: usize, shared: &Shared) -> Option<Status> {
         let (input, truth) = (self.inputs.get(camera)?, self.truths.get(camera)?.as_ref()?);
         let (report, lost) = shared.truth.as_ref()?.last(camera);
+        if let Some((dashboard, report)) = self.dashboard.as_ref().zip(report.as_ref()) {
+            dashboard.truth(&input.config.name, report);
+        }
         let mut status = diagnostics::ground_truth(&input.config.name, &truth.topic, report.as_ref(), lost);
         for complaint in truth.complaints() {
             status.report(Level::Error, complaint.as_str());
