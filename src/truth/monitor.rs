@@ -139,7 +139,6 @@ impl TruthMonitor {
                 return;
             }
         };
-        self.objects_received += array.detections.len() as u64;
         let stamp_ns = array.stamp_ns;
         if stamp_ns == 0 {
             self.problems.add(&self.camera, Problem::TruthUnstamped, || {
@@ -153,6 +152,7 @@ impl TruthMonitor {
             });
             return;
         }
+        self.objects_received += array.detections.len() as u64;
         let truth = TruthFrame::new(array, &self.names, &self.camera, &mut self.problems);
         match self.frames.take(stamp_ns) {
             Some(frame) => self.pair(frame, truth),

@@ -121,7 +121,7 @@ fn what_cannot_be_used_is_counted_by_kind_and_told() {
         Detection2D { theta_rad: 0.1, ..object("person", good) },
     ];
     monitor.truth(0, Ok(truth(1, objects)));
-    monitor.truth(0, Ok(truth(1, Vec::new())));
+    monitor.truth(0, Ok(truth(1, vec![object("person", good)])));
     monitor.truth(0, Ok(truth(0, Vec::new())));
     monitor.truth(0, Detection2DArray::decode(b"no message"));
     monitor.truth(0, Ok(truth(9, vec![object("person", good); MAX_OBJECTS + 1])));

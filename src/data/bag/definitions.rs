@@ -129,6 +129,11 @@ mod tests {
             parts(&health.text),
             ["std_msgs/Header", "builtin_interfaces/Time", "roadproof/ClassHealth"]
         );
+        let truth = assemble("roadproof/msg/GroundTruthHealth", find).unwrap();
+        assert_eq!(
+            parts(&truth.text),
+            ["std_msgs/Header", "builtin_interfaces/Time", "roadproof/GroundTruthClass"]
+        );
         let detections = assemble("vision_msgs/msg/Detection2DArray", find).unwrap();
         assert_eq!(parts(&detections.text).len(), 12);
         assert!(assemble("sensor_msgs/msg/CompressedImage", find).is_some());
