@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from rclpy.qos import ReliabilityPolicy
 from roadproof.msg import CameraHealth, GroundTruthHealth
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
@@ -82,12 +83,19 @@ class Truth:
         )
 
     def connect(self) -> None:
-        """Waits until messages arrive; those that were sent for that have the stamp 0."""
+        """Waits until the node asks for what is offered and messages arrive; those sent for that have the stamp 0."""
+
+        def matched() -> bool:
+            infos = self.rig.peer.node.get_subscriptions_info_by_topic(TOPIC)
+            return any(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in infos)
+
+        self.rig.peer.wait_until(matched, f"the node subscribes to {TOPIC} as it is offered")
+        before = self.figures[-1].truths_unstamped if self.figures else 0
 
         def arrives() -> bool:
             self.send((0, 0), [])
             self.rig.peer.spin(0.2)
-            return bool(self.figures) and self.figures[-1].truths_unstamped > 0
+            return bool(self.figures) and self.figures[-1].truths_unstamped > before
 
         self.rig.peer.wait_until(arrives, f"the node hears {TOPIC}")
 
@@ -141,7 +149,8 @@ def test_live_figures_are_those_of_the_recorded_bag(
     rig: RigFactory, roadproof: str, scenes: list[Scene], tmp_path: Path
 ) -> None:
     bag = tmp_path / "drive.mcap"
-    node, camera, truth = start(rig, record__path=str(bag))
+    # Longer than a message takes that DDS has to send again.
+    node, camera, truth = start(rig, record__path=str(bag), ground_truth__wait_ms=15_000)
     for index, scene in enumerate(scenes):
         image = raw_image(scene.picture)
         stamp_ns = time.time_ns()
@@ -339,6 +348,7 @@ def test_truth_falls_under_a_campaign_and_the_estimate_follows(
     campaign = tmp_path / "fog.toml"
     campaign.write_text(CAMPAIGN)
     parameters = {"health__profile": str(profile), "health__window_s": 8, "ground_truth__window_frames": len(scenes)}
+    parameters["ground_truth__wait_ms"] = 15_000
     node, camera, truth = start(rig, **parameters)
     health = camera.health()
 

@@ -335,7 +335,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.cameras[0].ground_truth.as_deref(), Some("/truth"));
-        assert_eq!((config.truth.window_frames, config.truth.wait_ns), (300, 1_000_000_000));
+        assert_eq!((config.truth.window_frames, config.truth.wait_ns), (300, 5_000_000_000));
         assert_eq!(config.truth.iou.value(), 0.75);
         assert_eq!(config.record.unwrap().buffer_bytes, 128_000_000);
         let problems = of(&[("ground_truth.iou", V::Double(0.72))]).unwrap_err();

@@ -265,7 +265,7 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             "ground_truth.wait_ms",
             Kind::Integer { min: 1, max: 60_000 },
             Unconfigured,
-            V::Integer(1000),
+            V::Integer(5000),
             "For how long a processed frame waits for its ground truth, and ground truth for its frame, before they count as unmatched. Milliseconds.",
         ),
         spec(
