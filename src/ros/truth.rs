@@ -24,6 +24,10 @@ use super::worker::lock;
 /// Most frames, messages and reports that wait for the thread.
 const MAX_QUEUED: usize = 256;
 
+/// Messages that DDS keeps for the subscription. Where one is lost, all that follow wait until it is sent again, seconds
+/// later, and come at once.
+const DEPTH: usize = 200;
+
 /// The subscription to one camera's ground truth.
 pub(crate) struct TruthInput {
     camera: String,
@@ -119,7 +123,7 @@ impl TruthInput {
     }
 
     fn open(&mut self, node: &mut Node) -> r2r::Result<()> {
-        let stream = node.subscribe_raw(&self.given, DETECTIONS_TYPE, self.request.profile())?;
+        let stream = node.subscribe_raw(&self.given, DETECTIONS_TYPE, self.request.profile_with(DEPTH))?;
         self.stream = Some(stream.boxed_local());
         Ok(())
     }
