@@ -261,11 +261,12 @@ def test_what_cannot_be_used_is_counted_and_told(rig: RigFactory, scenes: list[S
     (person,) = (c for c in figures.classes if c.class_name == "person")
     assert person.instances == 3
 
-    told = "\n".join(
-        status.message for array in node.diagnostics for status in array.status if "ground truth" in status.name
-    )
+    def told() -> str:
+        statuses = [status for array in node.diagnostics for status in array.status]
+        return "\n".join(status.message for status in statuses if "ground truth" in status.name)
+
     for text in ("'persn'", "'rear'", "theta", "outside the image of 64 × 48"):
-        assert text in told, told
+        node.peer.wait_until(lambda: text in told(), f"diagnostics say {text}")  # noqa: B023
     shown = values(node.wait_status("ground truth front"))
     assert (shown["unknown_class.persn"], shown["unknown_class.17"]) == ("1", "1")
     log = node.node.log()
