@@ -1,5 +1,7 @@
 //! What a configured node holds beside the model: its cameras' inputs and outputs.
 
+mod beside;
+
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -13,7 +15,6 @@ use crate::data::bag::RecorderState;
 use crate::detector::{ModelInfo, Thresholds};
 use crate::health::{CameraMonitor, HealthRecord, Profile, Rules, WindowConfig};
 use crate::pipeline::{FrameCounters, Pipeline};
-use crate::truth::ClassEstimate;
 
 use super::camera::CameraInput;
 use super::configure::{self, Loaded};
@@ -22,9 +23,8 @@ use super::injection::{self, Injection};
 use super::messages::{self, HealthContext};
 use super::names;
 use super::parameters::{LiveConfig, NodeConfig};
-use super::recording::Recording;
 use super::results::Outputs;
-use super::truth::{TruthCamera, TruthInput, TruthLink, TruthRequest};
+use super::truth::TruthInput;
 use super::worker::{Live, Shared, Worker, lock, now_ns};
 
 struct CameraOutputs {
@@ -232,40 +232,6 @@ impl Configured {
             .map_err(|error| error.to_string())
     }
 
-    /// Starts what runs beside the worker: the recording, and the comparison with ground truth.
-    fn beside(&mut self, mut shared: Shared) -> std::io::Result<Shared> {
-        self.recorded = RecorderState::default();
-        self.record_failure = None;
-        if let Some(record) = &self.config.record {
-            let (namespace, name, remappings) = &self.naming;
-            let resolve = |topic: &str| names::resolve(topic, namespace, name, remappings);
-            match Recording::start(&record.path, record.buffer_bytes, &self.inputs, &self.truths, resolve) {
-                Ok(recording) => {
-                    tracing::info!("recording into {}", recording.state().path.display());
-                    shared.recording = Some(Arc::new(recording));
-                }
-                // Driving goes on without.
-                Err(error) => {
-                    tracing::error!("nothing is recorded: {error}");
-                    self.record_failure = Some(error.to_string());
-                }
-            }
-        }
-        let truth = |((truth, outputs), input): ((&Option<TruthInput>, &CameraOutputs), &CameraInput)| {
-            truth.as_ref().zip(outputs.truth_health.as_ref()).map(|(truth, publisher)| TruthCamera {
-                name: input.config.name.clone(),
-                topic: truth.topic.clone(),
-                publisher: publisher.clone(),
-            })
-        };
-        let cameras: Vec<_> = self.truths.iter().zip(&self.outputs).zip(&self.inputs).map(truth).collect();
-        if cameras.iter().any(Option::is_some) {
-            let (names, recording) = (&self.info.class_names, shared.recording.clone());
-            shared.truth = Some(TruthLink::start(cameras, names, self.config.truth, recording)?);
-        }
-        Ok(shared)
-    }
-
     pub(crate) fn unsubscribe(&mut self) {
         self.inputs.iter_mut().for_each(CameraInput::unsubscribe);
         self.truths.iter_mut().flatten().for_each(TruthInput::unsubscribe);
@@ -376,14 +342,8 @@ impl Configured {
         let message = messages::camera_health(report, &context);
         let status = diagnostics::health(&input.config.name, report, &self.info.class_names, &self.rules);
         if let Some(truth) = shared.truth.as_ref().filter(|truth| truth.watches(camera)) {
-            let request = TruthRequest {
-                now_ns,
-                frame_id: state.frame_id.clone(),
-                corruption: injection::describe(&state.injected),
-                thresholds: self.live.thresholds.clone(),
-                estimates: report.classes.iter().map(ClassEstimate::from).collect(),
-            };
-            truth.report(camera, request);
+            let injected = injection::describe(&state.injected);
+            truth.report(camera, self.truth_request(now_ns, &state.frame_id, injected, report));
         }
         drop(guard);
         if let Err(error) = self.outputs.get(camera)?.health.publish(&message) {
@@ -392,37 +352,6 @@ impl Configured {
         if let Some(recording) = &shared.recording {
             recording.health(camera, now_ns, || message.to_serialized_bytes().ok());
         }
-        Some(status)
-    }
-
-    /// How good the detector really is; `None` where the camera has no ground truth.
-    fn truth_status(&self, camera: usize, shared: &Shared) -> Option<Status> {
-        let (input, truth) = (self.inputs.get(camera)?, self.truths.get(camera)?.as_ref()?);
-        let (report, lost) = shared.truth.as_ref()?.last(camera);
-        if let Some((dashboard, report)) = self.dashboard.as_ref().zip(report.as_ref()) {
-            dashboard.truth(&input.config.name, report);
-        }
-        let mut status = diagnostics::ground_truth(&input.config.name, &truth.topic, report.as_ref(), lost);
-        for complaint in truth.complaints() {
-            status.report(Level::Error, complaint.as_str());
-        }
-        if truth.publisher_count() == 0 && truth.complaints().is_empty() {
-            status.report(Level::Warn, format!("nobody publishes {}", truth.topic));
-        }
-        status.value("publishers", truth.publisher_count());
-        Some(status)
-    }
-
-    /// How the recording goes; `None` where nothing is to be recorded.
-    fn recording_status(&mut self, shared: &Shared) -> Option<Status> {
-        if let Some(failure) = &self.record_failure {
-            let mut status = Status::new("recording");
-            status.report(Level::Error, format!("nothing is recorded: {failure}"));
-            return Some(status);
-        }
-        let state = shared.recording.as_ref()?.state();
-        let status = diagnostics::recording(&state, &self.recorded);
-        self.recorded = state;
         Some(status)
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Waiting<T> {
 struct Item<T> {
     arrived_ns: i64,
     stamp_ns: i64,
-    item: T,
+    held: T,
 }
 
 impl<T> Default for Waiting<T> {
@@ -37,16 +37,16 @@ impl<T> Waiting<T> {
     /// Takes the oldest item with a stamp.
     pub(super) fn take(&mut self, stamp_ns: i64) -> Option<T> {
         let at = self.items.iter().position(|item| item.stamp_ns == stamp_ns)?;
-        self.items.remove(at).map(|item| item.item)
+        self.items.remove(at).map(|item| item.held)
     }
 
     /// Adds an item; whether the oldest had to go for it.
-    pub(super) fn put(&mut self, arrived_ns: i64, stamp_ns: i64, item: T) -> bool {
+    pub(super) fn put(&mut self, arrived_ns: i64, stamp_ns: i64, held: T) -> bool {
         let is_full = self.items.len() >= MAX_WAITING;
         if is_full {
             self.items.pop_front();
         }
-        self.items.push_back(Item { arrived_ns, stamp_ns, item });
+        self.items.push_back(Item { arrived_ns, stamp_ns, held });
         is_full
     }
 

@@ -435,6 +435,25 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(rig: RigFactory, roadpr
     assert "/front" in info.stdout, info.stdout + info.stderr
 
 
+def test_what_a_killed_node_recorded_can_be_read(
+    rig: RigFactory, roadproof: str, scenes: list[Scene], tmp_path: Path
+) -> None:
+    node = rig(cameras(["front"], record__path=str(tmp_path / "drive.mcap")))
+    camera = Camera(node, "front")
+    camera.connect()
+    for scene in scenes:
+        camera.process(raw_image(scene.picture))
+    shown = values(node.wait_status("recording", lambda s: int(values(s)["written"]) > 2 * len(scenes)))
+    assert shown["waiting_bytes"].isdigit()
+    node.node.kill()
+    command = [roadproof, "bag", "info", str(tmp_path / "drive.mcap.partial"), "--json"]
+    info = subprocess.run(command, capture_output=True, text=True)
+    assert info.returncode == 2, "a part of it is missing, and that is said"
+    counts = {topic["name"]: topic["messages"] for topic in json.loads(info.stdout)["topics"]}
+    # Up to the chunk of 4 MiB that was not written yet.
+    assert counts["/front"] >= len(scenes) - 6, counts
+
+
 def test_a_recording_that_cannot_begin_is_no_reason_not_to_drive(rig: RigFactory, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     node = rig(cameras(["front"], record__path=str(tmp_path / "file" / "drive.mcap")))

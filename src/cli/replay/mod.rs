@@ -27,7 +27,8 @@ use sink::FileSink;
 
 /// Run the pipeline on a recording: a bag, a video, a folder of images.
 ///
-/// Writes detections.jsonl, health.jsonl and summary.json into the output folder, with --truth-topic ground_truth.jsonl. Two runs give the same bytes at any number of
+/// Writes detections.jsonl, health.jsonl and summary.json into the output folder, with --truth-topic
+/// `ground_truth.jsonl`. Two runs give the same bytes at any number of
 /// workers.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]

@@ -1,10 +1,12 @@
 //! What a parameter may be: its type, range, description, and when it may change.
 
 mod model;
+mod truth;
 
 use r2r::ParameterValue;
 
 use model::model_specs;
+use truth::truth_specs;
 
 /// Type and range of a parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -247,41 +249,9 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             text(""),
             "Rules (TOML) that say which classes are safety-critical and which diagnostic level a status means; found like `model`. Empty: the built-in ones, those of config/health_rules.toml.",
         ),
-        spec(
-            "ground_truth.window_frames",
-            Kind::Integer { min: 1, max: 10_000 },
-            Unconfigured,
-            V::Integer(300),
-            "Frames in the window of the figures by ground truth, of each camera that has <camera>.ground_truth.",
-        ),
-        spec(
-            "ground_truth.iou",
-            Kind::Double { min: 0.5, max: 0.95 },
-            Unconfigured,
-            V::Double(0.5),
-            "Intersection over union from which a published detection is right, for precision and recall: 0.5, 0.55 … 0.95. AP is the mean over all of these.",
-        ),
-        spec(
-            "ground_truth.wait_ms",
-            Kind::Integer { min: 1, max: 60_000 },
-            Unconfigured,
-            V::Integer(5000),
-            "For how long a processed frame waits for its ground truth, and ground truth for its frame, before they count as unmatched. Milliseconds.",
-        ),
-        spec(
-            "record.path",
-            any_text(),
-            Unconfigured,
-            text(""),
-            "Bag (MCAP) that is recorded while the node is active: the cameras' images as received, their ground truth, detections and health. A name that ends in .mcap is a file, any other a folder; one that is taken gets a number. Empty: nothing is recorded.",
-        ),
-        spec(
-            "record.buffer_mb",
-            Kind::Integer { min: 1, max: 4096 },
-            Unconfigured,
-            V::Integer(128),
-            "Most memory for messages that wait to be recorded; where the disk is slower than they come, further ones are left out and counted. Megabytes.",
-        ),
+    ]);
+    specs.extend(truth_specs());
+    specs.extend([
         spec(
             "corruption.seed",
             Kind::Integer { min: 0, max: i64::MAX },
