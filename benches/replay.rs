@@ -67,6 +67,7 @@ fn replayed(manifest: &ModelManifest, video: &Path, workers: usize, steps: &[Ste
         corruptor: CorruptorOptions::default(),
         profile: None,
         health: WindowConfig::default(),
+        truth: None,
         read_ahead: 4 * workers,
         is_realtime: false,
         annotate: false,

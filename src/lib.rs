@@ -20,3 +20,4 @@ pub mod replay;
 pub mod report;
 #[cfg(feature = "ros")]
 pub mod ros;
+pub mod truth;

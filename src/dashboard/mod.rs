@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub use state::Facts;
 
 use crate::health::HealthRecord;
+use crate::truth::TruthReport;
 use state::State;
 
 /// Why there is no page.
@@ -74,6 +75,11 @@ impl Dashboard {
     /// Takes a camera's health, once a second.
     pub fn health(&self, record: &HealthRecord<'_>) {
         self.state.health(record);
+    }
+
+    /// Takes how good the detector really is on a camera that has ground truth, once a second.
+    pub fn truth(&self, camera: &str, report: &TruthReport) {
+        self.state.truth(camera, report);
     }
 
     /// Whether somebody looks at this camera, and its last picture is old enough for another one.

@@ -56,8 +56,10 @@ function show(own, camera) {
       ? `${health.estimated_corruption}:${number(health.estimated_severity, 1)}`
       : "as in the profile"
     : "–";
+  const truth = camera.ground_truth;
   const pairs = [
     ["Estimated mAP", interval(health.estimated_map)],
+    ...(truth ? [["True mAP", `${number(truth.map)} (${truth.frames} frames)`]] : []),
     ["Worst class", health.worst_class ?? "–"],
     ["Image", health.image_state],
     ["Looks like", looks],
@@ -74,6 +76,8 @@ function show(own, camera) {
     ...pairs.map(([term, value]) => element("div", {}, element("dt", {}, term), element("dd", {}, value))),
   );
 
+  const right = new Map((truth?.classes ?? []).map((row) => [row.class_name, row]));
+  const beside = (row, key) => (known(right.get(row.class_name)?.[key]) ? `, true ${number(right.get(row.class_name)[key])}` : "");
   const rank = (row) => SEVERITY.indexOf(row.status);
   const rows = [...health.classes].sort((a, b) => rank(a) - rank(b) || b.detections - a.detections);
   const few = rows.filter((row) => row.status === "insufficient_data");
@@ -93,8 +97,8 @@ function show(own, camera) {
         element("td", { class: "reason" }, row.status === "ok" ? "" : row.reason),
         figure(number(row.detection_rate, 1) + expected),
         figure(number(row.score_p50)),
-        figure(interval(row.estimated_ap)),
-        figure(number(row.expected_precision)),
+        figure(interval(row.estimated_ap) + beside(row, "ap")),
+        figure(number(row.expected_precision) + beside(row, "precision")),
         figure(number(row.score_psi)),
       );
     }),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::detector::ModelInfo;
 use crate::health::{HealthRecord, HealthStatus, Profile, Reason};
+use crate::truth::TruthReport;
 
 /// Points of a camera's timeline: ten minutes at one a second.
 const TIMELINE: usize = 600;
@@ -86,6 +87,8 @@ struct Inner {
 struct Camera {
     name: String,
     health: Value,
+    /// Figures by ground truth; null where there is none.
+    ground_truth: Value,
     timeline: VecDeque<Point>,
     /// The status of the camera and of each class, to see when one changes.
     status: Option<&'static str>,
@@ -209,6 +212,13 @@ impl State {
         });
     }
 
+    pub(super) fn truth(&self, camera: &str, report: &TruthReport) {
+        let mut inner = self.lock();
+        if let Some(camera) = inner.cameras.iter_mut().find(|known| known.name == camera) {
+            camera.ground_truth = serde_json::to_value(report).unwrap_or_default();
+        }
+    }
+
     /// Everything after `since`, and what does not grow as a whole.
     pub(super) fn since(&self, since: u64) -> Value {
         let inner = self.lock();
@@ -221,7 +231,13 @@ impl State {
             .map(|camera| {
                 let timeline: Vec<&Point> = camera.timeline.iter().filter(|p| p.sequence > since).collect();
                 let has_picture = camera.jpeg.is_some();
-                json!({ "name": camera.name, "health": camera.health, "timeline": timeline, "has_picture": has_picture })
+                json!({
+                    "name": camera.name,
+                    "health": camera.health,
+                    "ground_truth": camera.ground_truth,
+                    "timeline": timeline,
+                    "has_picture": has_picture,
+                })
             })
             .collect();
         let alarms: Vec<&Alarm> = inner.alarms.iter().filter(|alarm| alarm.sequence > since).collect();

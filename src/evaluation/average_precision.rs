@@ -1,6 +1,8 @@
 //! AP and AR as COCO defines them.
 
-use super::matching::{AreaRange, ClassMatches, MAX_DETECTIONS, THRESHOLDS, match_classes};
+use super::matching::{
+    AreaRange, ClassMatches, ImageMatches, MAX_DETECTIONS, THRESHOLDS, collect, match_classes,
+};
 use super::{Accuracy, ClassAccuracy, Labelled, PrPoint};
 
 /// Recalls at which precision is sampled: 0, 0.01 … 1.
@@ -20,6 +22,14 @@ impl Matches {
     #[must_use]
     pub fn new(images: &[Labelled], classes: usize) -> Self {
         Self { classes: match_classes(images, classes, AreaRange::All) }
+    }
+
+    /// Puts images together that were matched one by one; the same as [`Matches::new`] gives for all at once.
+    #[must_use]
+    pub fn of_images<'a>(images: impl IntoIterator<Item = &'a ImageMatches>, classes: usize) -> Self {
+        let mut classes = collect(images, classes);
+        classes.iter_mut().for_each(ClassMatches::sort);
+        Self { classes }
     }
 
     /// AP of each class, mean over IoU thresholds as in [`accuracy`]; `None` without instances.

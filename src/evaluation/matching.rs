@@ -64,6 +64,11 @@ pub(super) struct ClassMatches {
 }
 
 impl ClassMatches {
+    /// By falling score; stable, so that ties stay in the order of the images.
+    pub(super) fn sort(&mut self) {
+        self.detections.sort_by(|a, b| b.score.total_cmp(&a.score));
+    }
+
     /// Instances that count.
     pub(super) fn instance_count(&self) -> u64 {
         self.instances.iter().map(|(_, count)| u64::from(*count)).sum()
@@ -72,33 +77,114 @@ impl ClassMatches {
 
 /// Matches every class of every image, for one range of areas.
 pub(super) fn match_classes(images: &[Labelled], classes: usize, range: AreaRange) -> Vec<ClassMatches> {
-    let by_image: Vec<Vec<(u32, Vec<Matched>, u32)>> = images
-        .par_iter()
-        .enumerate()
-        .map(|(image, labelled)| match_image(image as u32, labelled, range))
-        .collect();
-    let mut matches = vec![ClassMatches::default(); classes];
-    for (image, found) in (0_u32..).zip(by_image) {
-        for (class_id, detections, instances) in found {
-            let Some(class) = matches.get_mut(class_id as usize) else { continue };
-            class.detections.extend(detections);
-            if instances > 0 {
-                class.instances.push((image, instances));
-            }
-        }
-    }
-    // Stable, so that ties stay in the order of the images.
-    matches.par_iter_mut().for_each(|class| class.detections.sort_by(|a, b| b.score.total_cmp(&a.score)));
+    let by_image: Vec<ImageMatches> =
+        images.par_iter().map(|labelled| ImageMatches::in_range(labelled, range)).collect();
+    let mut matches = collect(&by_image, classes);
+    matches.par_iter_mut().for_each(ClassMatches::sort);
     matches
 }
 
-fn match_image(image: u32, labelled: &Labelled, range: AreaRange) -> Vec<(u32, Vec<Matched>, u32)> {
-    let mut classes: Vec<u32> = labelled.detections.iter().map(|found| found.class_id).collect();
-    classes.extend(labelled.truths.iter().filter_map(|truth| truth.class_id));
-    classes.sort_unstable();
-    classes.dedup();
-    let mut scratch = Scratch::default();
-    classes.into_iter().map(|class_id| scratch.match_class(image, class_id, labelled, range)).collect()
+/// Puts the matches of images together, unsorted.
+pub(super) fn collect<'a>(
+    images: impl IntoIterator<Item = &'a ImageMatches>,
+    classes: usize,
+) -> Vec<ClassMatches> {
+    let mut matches = vec![ClassMatches::default(); classes];
+    for (image, found) in (0_u32..).zip(images) {
+        for InClass { class_id, detections, instances } in &found.classes {
+            let Some(class) = matches.get_mut(*class_id as usize) else { continue };
+            class.detections.extend(detections.iter().map(|matched| Matched { image, ..*matched }));
+            if *instances > 0 {
+                class.instances.push((image, *instances));
+            }
+        }
+    }
+    matches
+}
+
+/// The matches of one image. Images are matched one by one where they come one by one, and put together by
+/// [`Matches::of_images`](super::Matches::of_images).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageMatches {
+    /// By class id, those classes that were labelled or found.
+    classes: Vec<InClass>,
+}
+
+/// One class of an image.
+#[derive(Debug, Clone, PartialEq)]
+struct InClass {
+    class_id: u32,
+    /// By falling score; their image is not known yet.
+    detections: Vec<Matched>,
+    /// Instances that count.
+    instances: u32,
+}
+
+/// What was right of one class in one image, at one IoU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The class.
+    pub class_id: u32,
+    /// Instances that count.
+    pub instances: u32,
+    /// Detections that were asked for and count.
+    pub detections: u32,
+    /// Of these, the ones that found an instance.
+    pub right: u32,
+}
+
+impl ImageMatches {
+    /// Matches the detections of an image with its instances, of all sizes.
+    #[must_use]
+    pub fn new(labelled: &Labelled) -> Self {
+        Self::in_range(labelled, AreaRange::All)
+    }
+
+    fn in_range(labelled: &Labelled, range: AreaRange) -> Self {
+        let mut classes: Vec<u32> = labelled.detections.iter().map(|found| found.class_id).collect();
+        classes.extend(labelled.truths.iter().filter_map(|truth| truth.class_id));
+        classes.sort_unstable();
+        classes.dedup();
+        let mut scratch = Scratch::default();
+        let of_class = |class_id| scratch.match_class(class_id, labelled, range);
+        Self { classes: classes.into_iter().map(of_class).collect() }
+    }
+
+    /// For each class, what is right of the detections that `asked` takes by class id and score.
+    pub fn tallies<'a>(
+        &'a self,
+        iou: IouThreshold,
+        asked: impl Fn(u32, f32) -> bool + 'a,
+    ) -> impl Iterator<Item = Tally> + 'a {
+        let bit = 1 << iou.0;
+        self.classes.iter().map(move |class| {
+            let mut tally =
+                Tally { class_id: class.class_id, instances: class.instances, ..Tally::default() };
+            for matched in class.detections.iter().filter(|matched| asked(class.class_id, matched.score)) {
+                tally.detections += u32::from(matched.ignored & bit == 0);
+                tally.right += u32::from(matched.right & bit != 0);
+            }
+            tally
+        })
+    }
+}
+
+/// One of the IoU thresholds that matching is done at: 0.50, 0.55 … 0.95.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IouThreshold(usize);
+
+impl IouThreshold {
+    /// The threshold `iou`, within rounding; `None` where it is none of them.
+    #[must_use]
+    pub fn new(iou: f64) -> Option<Self> {
+        (0..THRESHOLDS).find(|index| (threshold(*index) - iou).abs() < 1e-6).map(Self)
+    }
+
+    /// Its value.
+    #[must_use]
+    pub fn value(self) -> f64 {
+        threshold(self.0)
+    }
 }
 
 #[derive(Default)]
@@ -110,13 +196,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn match_class(
-        &mut self,
-        image: u32,
-        class_id: u32,
-        labelled: &Labelled,
-        range: AreaRange,
-    ) -> (u32, Vec<Matched>, u32) {
+    fn match_class(&mut self, class_id: u32, labelled: &Labelled, range: AreaRange) -> InClass {
         self.truths.clear();
         let of_class = |truth: &&Truth| truth.class_id.is_none_or(|id| id == class_id);
         self.truths.extend(
@@ -143,12 +223,12 @@ impl Scratch {
         }
         let mut matched: Vec<Matched> = (0_u8..)
             .zip(&self.found)
-            .map(|(rank, found)| Matched { score: found.score, image, rank, right: 0, ignored: 0 })
+            .map(|(rank, found)| Matched { score: found.score, image: 0, rank, right: 0, ignored: 0 })
             .collect();
         for index in 0..THRESHOLDS {
             self.match_at(index, range, &mut matched);
         }
-        (class_id, matched, instances)
+        InClass { class_id, detections: matched, instances }
     }
 
     fn match_at(&mut self, index: usize, range: AreaRange, matched: &mut [Matched]) {

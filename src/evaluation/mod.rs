@@ -15,6 +15,7 @@ pub use bootstrap::{ResampledAp, Resamples, difference, interval};
 pub use calibration::calibration;
 pub use confusion::confusion;
 pub use instance::{Found, Labelled, Rect, Truth};
+pub use matching::{ImageMatches, IouThreshold, Tally};
 pub use results::*;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::order::InOrder;
 use super::record::{DetectionRecord, FrameRecord};
+use super::truth::{Comparison, TruthRecord};
 use super::workers::{Counts, Done, ReplayError, Sink};
 use super::{Options, Outcome};
 use crate::corruption::Step;
@@ -23,6 +24,8 @@ pub(super) struct Emitter<'a> {
 
 struct CameraState {
     monitor: CameraMonitor,
+    /// With ground truth, where there is one.
+    comparison: Option<Comparison>,
     /// When health is told next.
     due_ns: Option<i64>,
     last_ns: i64,
@@ -37,10 +40,11 @@ impl<'a> Emitter<'a> {
         names: &'a [String],
         options: &'a Options,
     ) -> Result<Self, HealthError> {
-        let state = |_: &String| {
+        let state = |camera: &String| {
             let monitor = CameraMonitor::new(names.len(), options.health, options.profile.clone())?;
             let corruptions = Vec::new();
-            Ok(CameraState { monitor, due_ns: None, last_ns: 0, is_injected: false, corruptions })
+            let comparison = options.truth.as_ref().map(|truth| Comparison::new(camera, names, truth));
+            Ok(CameraState { monitor, comparison, due_ns: None, last_ns: 0, is_injected: false, corruptions })
         };
         let states = cameras.iter().map(state).collect::<Result<_, HealthError>>()?;
         Ok(Self { cameras, names, options, states, counts: Counts::default() })
@@ -61,6 +65,10 @@ impl<'a> Emitter<'a> {
             }
         }
         for camera in 0..self.states.len() {
+            if let Some(comparison) = self.states.get_mut(camera).and_then(|state| state.comparison.as_mut())
+            {
+                comparison.end();
+            }
             if let Some(last_ns) =
                 self.states.get(camera).filter(|state| state.due_ns.is_some()).map(|state| state.last_ns)
             {
@@ -85,6 +93,10 @@ impl<'a> Emitter<'a> {
                     agreement: processed.agreement,
                     quality: processed.quality.as_ref(),
                 });
+                if let Some(comparison) = &mut state.comparison {
+                    let frame_id = done.frame.as_ref().map_or("", |frame| frame.frame_id.as_str());
+                    comparison.frame(stamp_ns, frame_id, processed, &self.options.thresholds);
+                }
                 state.is_injected |= !steps.is_empty();
                 state.corruptions.clone_from(&steps);
             }
@@ -163,6 +175,11 @@ impl<'a> Emitter<'a> {
         let is_injected = std::mem::take(&mut state.is_injected);
         let report = state.monitor.report();
         sink.health(&HealthRecord::new(report, name, stamp_ns, is_injected, &state.corruptions, self.names))?;
+        if let Some(comparison) = &mut state.comparison {
+            let report = &comparison.report(report, &self.options.thresholds);
+            let corruptions = &state.corruptions;
+            sink.truth(&TruthRecord { camera: name, stamp_ns, is_injected, corruptions, report })?;
+        }
         Ok(())
     }
 }

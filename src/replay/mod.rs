@@ -9,6 +9,7 @@ mod message;
 mod order;
 mod reader;
 mod record;
+mod truth;
 mod workers;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::pipeline::Processed;
 pub use crate::health::HealthRecord;
 pub use message::{MessageContext, camera_health};
 pub use record::{DetectionRecord, FrameRecord};
+pub use truth::{RecordedTruth, TruthRecord};
 pub use workers::{Counts, ReplayError, Sink, replay};
 
 /// What is done to the frames.
@@ -47,6 +49,8 @@ pub struct Options {
     pub health: WindowConfig,
     /// What health compares with; fits the model and the thresholds.
     pub profile: Option<Arc<Profile>>,
+    /// What is really there, of a recording of one camera.
+    pub truth: Option<RecordedTruth>,
     /// Frames that are on their way at most.
     pub read_ahead: usize,
     /// Play at the recording's own speed.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::emitter::Emitter;
 use super::reader::{Job, Reader};
 use super::record::FrameRecord;
-use super::{Drawn, Options, Outcome};
+use super::{Drawn, Options, Outcome, TruthRecord};
 use crate::corruption::Step;
 use crate::data::source::{FrameSource, SourceFrame};
 use crate::health::{HealthError, HealthRecord};
@@ -65,6 +65,14 @@ pub trait Sink {
     /// # Errors
     /// It cannot be written; the replay ends.
     fn health(&mut self, record: &HealthRecord<'_>) -> std::io::Result<()>;
+
+    /// Takes how good the detector really is on a camera, after its health; only called where there is ground truth.
+    ///
+    /// # Errors
+    /// It cannot be written; the replay ends.
+    fn truth(&mut self, _record: &TruthRecord<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A frame on its way back.

@@ -1,14 +1,17 @@
 //! What a configured node holds beside the model: its cameras' inputs and outputs.
 
+mod beside;
+
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use r2r::roadproof::msg::CameraHealth;
+use r2r::roadproof::msg::{CameraHealth, GroundTruthHealth};
 use r2r::sensor_msgs::msg::Image;
 use r2r::vision_msgs::msg::Detection2DArray;
-use r2r::{Clock, Node, Publisher, QosProfile};
+use r2r::{Clock, Node, Publisher, QosProfile, WrappedTypesupport};
 
 use crate::dashboard::{Dashboard, Facts};
+use crate::data::bag::RecorderState;
 use crate::detector::{ModelInfo, Thresholds};
 use crate::health::{CameraMonitor, HealthRecord, Profile, Rules, WindowConfig};
 use crate::pipeline::{FrameCounters, Pipeline};
@@ -21,6 +24,7 @@ use super::messages::{self, HealthContext};
 use super::names;
 use super::parameters::{LiveConfig, NodeConfig};
 use super::results::Outputs;
+use super::truth::TruthInput;
 use super::worker::{Live, Shared, Worker, lock, now_ns};
 
 struct CameraOutputs {
@@ -28,6 +32,8 @@ struct CameraOutputs {
     debug_image: Publisher<Image>,
     debug_corrupted: Publisher<Image>,
     health: Publisher<CameraHealth>,
+    /// Of a camera that has ground truth.
+    truth_health: Option<Publisher<GroundTruthHealth>>,
 }
 
 /// A node with a model.
@@ -40,7 +46,14 @@ pub(crate) struct Configured {
     dashboard: Option<Dashboard>,
     live: Arc<Live>,
     inputs: Vec<CameraInput>,
+    /// Ground truth of the cameras that have it, by camera.
+    truths: Vec<Option<TruthInput>>,
     outputs: Vec<CameraOutputs>,
+    /// Namespace and name of the node, and what is remapped.
+    naming: (String, String, Vec<(String, String)>),
+    recorded: RecorderState,
+    /// Why nothing is recorded although it was asked for.
+    record_failure: Option<String>,
     /// Counters at the last report, to tell what happened since.
     reported: Vec<FrameCounters>,
 }
@@ -60,10 +73,13 @@ impl Configured {
         let failed = |error: r2r::Error| format!("a topic could not be set up: {error}");
         let (name, namespace) = (node.name().map_err(failed)?, node.namespace().map_err(failed)?);
         let mut inputs = Vec::new();
+        let mut truths = Vec::new();
         let mut outputs = Vec::new();
         for camera in &config.cameras {
-            let topic = names::resolve(&camera.topic, &namespace, &name, remappings);
-            inputs.push(CameraInput::new(camera.clone(), topic));
+            let resolve = |topic: &str| names::resolve(topic, &namespace, &name, remappings);
+            inputs.push(CameraInput::new(camera.clone(), resolve(&camera.topic)));
+            let truth = camera.ground_truth.as_deref();
+            truths.push(truth.map(|topic| TruthInput::new(&camera.name, topic, resolve(topic))));
             let of = |suffix: &str| format!("~/{}/{suffix}", camera.name);
             let create = |node: &mut Node| -> r2r::Result<CameraOutputs> {
                 Ok(CameraOutputs {
@@ -73,6 +89,9 @@ impl Configured {
                     debug_corrupted: node
                         .create_publisher(&of("debug/corrupted"), QosProfile::default().keep_last(1))?,
                     health: node.create_publisher(&of("health"), QosProfile::default())?,
+                    truth_health: truth
+                        .map(|_| node.create_publisher(&of("ground_truth/health"), QosProfile::default()))
+                        .transpose()?,
                 })
             };
             outputs.push(create(node).map_err(failed)?);
@@ -81,10 +100,23 @@ impl Configured {
         // What is armed begins when the node is activated.
         let live =
             Arc::new(Live { injection: Injection::new(&live.corruption, 0)?, config: live, thresholds });
-        Ok((
-            Self { config, info, defaults, profile, rules, dashboard, live, inputs, outputs, reported },
-            pipeline,
-        ))
+        let configured = Self {
+            config,
+            info,
+            defaults,
+            profile,
+            rules,
+            dashboard,
+            live,
+            inputs,
+            truths,
+            outputs,
+            naming: (namespace, name, remappings.to_vec()),
+            recorded: RecorderState::default(),
+            record_failure: None,
+            reported,
+        };
+        Ok((configured, pipeline))
     }
 
     /// Takes the topics down.
@@ -95,6 +127,9 @@ impl Configured {
             node.destroy_publisher(outputs.debug_image);
             node.destroy_publisher(outputs.debug_corrupted);
             node.destroy_publisher(outputs.health);
+            if let Some(publisher) = outputs.truth_health {
+                node.destroy_publisher(publisher);
+            }
         }
     }
 
@@ -147,7 +182,7 @@ impl Configured {
             Err(error) => return Err((Some(pipeline), error)),
         }
         let shared = match self.shared(clock) {
-            Ok(shared) => Arc::new(shared),
+            Ok(shared) => shared,
             Err(error) => return Err((Some(pipeline), error)),
         };
         for input in &mut self.inputs {
@@ -156,6 +191,18 @@ impl Configured {
                 return Err((Some(pipeline), error));
             }
         }
+        for truth in self.truths.iter_mut().flatten() {
+            if let Err(error) = truth.subscribe(node) {
+                return Err((Some(pipeline), format!("cannot subscribe to '{}': {error}", truth.topic)));
+            }
+        }
+        let shared = match self.beside(shared) {
+            Ok(shared) => Arc::new(shared),
+            Err(error) => {
+                let error = format!("cannot start the thread that compares with ground truth: {error}");
+                return Err((Some(pipeline), error));
+            }
+        };
         self.reported.fill(FrameCounters::default());
         if let Some(dashboard) = &self.dashboard {
             let cameras = self.config.cameras.iter().map(|camera| camera.name.clone());
@@ -187,20 +234,32 @@ impl Configured {
 
     pub(crate) fn unsubscribe(&mut self) {
         self.inputs.iter_mut().for_each(CameraInput::unsubscribe);
+        self.truths.iter_mut().flatten().for_each(TruthInput::unsubscribe);
     }
 
     /// Moves the frames that r2r has taken into the mailbox; returns how many there were.
     pub(crate) fn receive(&mut self, shared: &Shared) -> usize {
         let inputs = self.inputs.iter_mut().enumerate();
-        inputs
+        let frames: usize = inputs
             .map(|(camera, input)| input.drain(|image, arrived| shared.accept(camera, image, arrived)))
-            .sum()
+            .sum();
+        let truths = self.truths.iter_mut().enumerate();
+        let truths = truths.filter_map(|(camera, truth)| Some((camera, truth.as_mut()?)));
+        frames
+            + truths
+                .map(|(camera, truth)| truth.drain(|message| shared.accept_truth(camera, message)))
+                .sum::<usize>()
     }
 
     pub(crate) fn follow_publishers(&mut self, node: &mut Node) {
         for input in &mut self.inputs {
             if let Err(error) = input.follow_publishers(node) {
                 tracing::warn!("camera '{}': cannot look at its publishers: {error}", input.config.name);
+            }
+        }
+        for truth in self.truths.iter_mut().flatten() {
+            if let Err(error) = truth.follow_publishers(node) {
+                tracing::warn!("{}: cannot look at its publishers: {error}", truth.topic);
             }
         }
     }
@@ -215,6 +274,7 @@ impl Configured {
             statuses.push(self.input_status(camera, shared, now, counters));
             statuses.extend(self.report_health(camera, shared, now, now_ns, counters));
             statuses.extend(self.robustness_status(camera, shared));
+            statuses.extend(self.truth_status(camera, shared));
             let rejected_all = self.reported.get(camera).is_some_and(|before| {
                 counters.rejected > before.rejected && counters.processed == before.processed
             });
@@ -226,6 +286,7 @@ impl Configured {
             }
         }
         statuses.push(self.injection_status(shared));
+        statuses.extend(self.recording_status(shared));
         statuses.push(diagnostics::model(&self.info));
         let mut latencies = lock(&shared.latencies);
         let batch_mean = lock(&shared.batches).mean();
@@ -280,9 +341,16 @@ impl Configured {
         }
         let message = messages::camera_health(report, &context);
         let status = diagnostics::health(&input.config.name, report, &self.info.class_names, &self.rules);
+        if let Some(truth) = shared.truth.as_ref().filter(|truth| truth.watches(camera)) {
+            let injected = injection::describe(&state.injected);
+            truth.report(camera, self.truth_request(now_ns, &state.frame_id, injected, report));
+        }
         drop(guard);
         if let Err(error) = self.outputs.get(camera)?.health.publish(&message) {
             tracing::warn!("health could not be published: {error}");
+        }
+        if let Some(recording) = &shared.recording {
+            recording.health(camera, now_ns, || message.to_serialized_bytes().ok());
         }
         Some(status)
     }

@@ -6,11 +6,13 @@ use std::fmt::Display;
 use r2r::diagnostic_msgs::msg::{DiagnosticArray, DiagnosticStatus, KeyValue};
 
 use crate::corruption::Step;
+use crate::data::bag::RecorderState;
 use crate::detector::ModelInfo;
 use crate::health::{
     self, CameraReport, ClassReport, Estimated, HealthStatus, ProbeRetention, ProbeWindow, Profile, Rules,
 };
 use crate::pipeline::{FrameCounters, Stage, StageLatencies};
+use crate::truth::TruthReport;
 
 use super::messages;
 
@@ -219,6 +221,88 @@ pub(crate) fn robustness(
             status.value(&format!("{step}.{class_name}"), text);
         }
     }
+    status
+}
+
+/// How good the detector really is on a camera, beside what is estimated; `None` before the first report.
+pub(crate) fn ground_truth(camera: &str, topic: &str, report: Option<&TruthReport>, lost: u64) -> Status {
+    let mut status = Status::new(&format!("ground truth {camera}"));
+    status.value("topic", topic);
+    status.value("lost", lost);
+    let Some(report) = report else {
+        status.report(Level::Ok, "nothing compared yet");
+        return status;
+    };
+    let figure = |value: f64| if value.is_finite() { format!("{value:.3}") } else { "n/a".to_owned() };
+    let (map, estimated) = (figure(report.map), figure(report.estimated_map));
+    status.report(Level::Ok, format!("mAP {map}, estimated {estimated}, over {} frames", report.frames));
+    for note in &report.notes {
+        status.report(Level::Warn, note.as_str());
+    }
+    status.value("frames", report.frames);
+    status.value("map", map);
+    status.value("estimated_map", estimated);
+    status.value("map_error", figure(report.map_error));
+    let counts = &report.counts;
+    for (key, count) in [
+        ("frames_compared", counts.frames_compared),
+        ("frames_without_truth", counts.frames_without_truth),
+        ("frames_unstamped", counts.frames_unstamped),
+        ("frames_waiting", counts.frames_waiting),
+        ("wrong_frame_id", counts.wrong_frame_id),
+        ("truths_received", counts.truths_received),
+        ("truths_without_frame", counts.truths_without_frame),
+        ("truths_duplicate", counts.truths_duplicate),
+        ("truths_unstamped", counts.truths_unstamped),
+        ("truths_malformed", counts.truths_malformed),
+        ("truths_waiting", counts.truths_waiting),
+        ("time_jumps", counts.time_jumps),
+        ("objects_received", counts.objects_received),
+        ("objects_unknown_class", counts.objects_unknown_class),
+        ("objects_bad_box", counts.objects_bad_box),
+        ("objects_outside", counts.objects_outside),
+        ("objects_partly_outside", counts.objects_partly_outside),
+        ("objects_rotated", counts.objects_rotated),
+    ] {
+        status.value(key, count);
+    }
+    for (name, count) in &report.unknown_classes {
+        status.value(&format!("unknown_class.{name}"), count);
+    }
+    for class in &report.classes {
+        let text = format!(
+            "AP {}, estimated {}; precision {}, recall {} of {} instances",
+            figure(class.ap),
+            figure(class.estimated_ap.value),
+            figure(class.precision),
+            figure(class.recall),
+            class.instances
+        );
+        status.value(&format!("class.{}", class.class_name), text);
+    }
+    status
+}
+
+/// How the recording goes; `before` is what it said at the last report.
+pub(crate) fn recording(state: &RecorderState, before: &RecorderState) -> Status {
+    let mut status = Status::new("recording");
+    let written = state.written_bytes / 1_000_000;
+    status.report(Level::Ok, format!("{} messages, {written} MB", state.written));
+    if let Some(failure) = &state.failure {
+        status.report(Level::Error, format!("the recording has ended: {failure}"));
+    }
+    let dropped = state.dropped_full - before.dropped_full;
+    if dropped > 0 {
+        let what = "the disk is slower than the messages come; record less, or raise record.buffer_mb";
+        status.report(Level::Warn, format!("{dropped} message(s) left out: {what}"));
+    }
+    status.value("path", state.path.display());
+    status.value("offered", state.offered);
+    status.value("written", state.written);
+    status.value("written_bytes", state.written_bytes);
+    status.value("waiting_bytes", state.waiting_bytes);
+    status.value("dropped_full", state.dropped_full);
+    status.value("dropped_unwritable", state.dropped_unwritable);
     status
 }
 

@@ -2,7 +2,7 @@
 //! texts and lists are not allocated anew.
 
 use r2r::builtin_interfaces::msg::Time;
-use r2r::roadproof::msg::{CameraHealth, ClassHealth};
+use r2r::roadproof::msg::{CameraHealth, ClassHealth, GroundTruthClass, GroundTruthHealth};
 use r2r::std_msgs::msg::Header;
 use r2r::vision_msgs::msg::{Detection2D, Detection2DArray, ObjectHypothesisWithPose};
 
@@ -11,8 +11,10 @@ use crate::detector::{Detection, Thresholds};
 use crate::health::message::{class_health, fill_camera_health};
 use crate::health::{CameraReport, ProbeWindow, SUMMARY_BINS};
 use crate::pipeline::FrameCounters;
+use crate::truth::{TruthClass, TruthReport};
 
 use super::injection::describe;
+use super::truth::TruthRequest;
 
 /// Clean detections of a class from which a probe's retention is reported.
 pub(crate) const MIN_PROBE_SUPPORT: u32 = 10;
@@ -150,6 +152,76 @@ pub(crate) fn camera_health(report: &CameraReport, context: &HealthContext<'_>) 
     fill_camera_health!(message, report, context.class_names);
     message.worst_class = text(&message.worst_class);
     message
+}
+
+/// What a message of figures by ground truth says beside them.
+pub(crate) struct TruthContext<'a> {
+    pub(crate) camera: &'a str,
+    pub(crate) topic: &'a str,
+    /// Frames and messages that were lost before they were looked at.
+    pub(crate) lost: u64,
+    pub(crate) request: &'a TruthRequest,
+}
+
+/// The figures of one camera by ground truth.
+pub(crate) fn ground_truth_health(report: &TruthReport, context: &TruthContext<'_>) -> GroundTruthHealth {
+    let (counts, request) = (&report.counts, context.request);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    GroundTruthHealth {
+        header: Header { stamp: time(request.now_ns), frame_id: text(&request.frame_id) },
+        camera: context.camera.to_owned(),
+        topic: text(context.topic),
+        injection: !request.corruption.is_empty(),
+        corruption: request.corruption.clone(),
+        window_frames: number(report.window_frames),
+        frames: number(report.frames),
+        first_stamp: time(report.first_stamp_ns),
+        last_stamp: time(report.last_stamp_ns),
+        iou: report.iou as f32,
+        low_score: request.thresholds.low_score,
+        map: report.map as f32,
+        estimated_map: report.estimated_map as f32,
+        map_error: report.map_error as f32,
+        frames_compared: counts.frames_compared,
+        frames_without_truth: counts.frames_without_truth,
+        frames_unstamped: counts.frames_unstamped,
+        frames_waiting: counts.frames_waiting,
+        wrong_frame_id: counts.wrong_frame_id,
+        truths_received: counts.truths_received,
+        truths_without_frame: counts.truths_without_frame,
+        truths_duplicate: counts.truths_duplicate,
+        truths_unstamped: counts.truths_unstamped,
+        truths_malformed: counts.truths_malformed,
+        truths_waiting: counts.truths_waiting,
+        lost: context.lost,
+        time_jumps: counts.time_jumps,
+        objects_received: counts.objects_received,
+        objects_unknown_class: counts.objects_unknown_class,
+        objects_bad_box: counts.objects_bad_box,
+        objects_outside: counts.objects_outside,
+        objects_partly_outside: counts.objects_partly_outside,
+        objects_rotated: counts.objects_rotated,
+        classes: report.classes.iter().map(ground_truth_class).collect(),
+    }
+}
+
+fn ground_truth_class(class: &TruthClass) -> GroundTruthClass {
+    GroundTruthClass {
+        class_id: class.class_id,
+        class_name: text(&class.class_name),
+        instances: class.instances,
+        published: class.published,
+        right: class.right,
+        precision: class.precision as f32,
+        recall: class.recall as f32,
+        ap: class.ap as f32,
+        estimated_ap: class.estimated_ap.value as f32,
+        estimated_ap_low: class.estimated_ap.low as f32,
+        estimated_ap_high: class.estimated_ap.high as f32,
+        expected_precision: class.expected_precision as f32,
+        ap_error: class.ap_error as f32,
+        precision_error: class.precision_error as f32,
+    }
 }
 
 #[cfg(test)]

@@ -17,8 +17,10 @@ mod native;
 mod node;
 mod parameters;
 mod qos;
+mod recording;
 mod results;
 mod run;
+mod truth;
 mod worker;
 
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 use r2r::sensor_msgs::msg::{CompressedImage, Image};
 use r2r::{NativeMsg, WrappedTypesupport};
 
+use crate::data::bag::cdr::{self, CdrError};
 use crate::image::{Encoding, ImageError, ImageView};
 use crate::pipeline::FramePixels;
 
@@ -45,6 +46,42 @@ impl NativeImage {
         match self {
             Self::Raw(message) => message.header.frame_id.to_str(),
             Self::Compressed(message) => message.header.frame_id.to_str(),
+        }
+    }
+
+    /// Bytes of the pixels or of the compressed picture.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Raw(message) => message.data.size,
+            Self::Compressed(message) => message.data.size,
+        }
+    }
+
+    /// The message as it came, for a bag.
+    ///
+    /// # Errors
+    /// A text that CDR does not hold.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, CdrError> {
+        let (stamp_ns, frame_id) = (self.stamp_ns(), self.frame_id());
+        match self {
+            Self::Raw(message) => cdr::Image {
+                stamp_ns,
+                frame_id,
+                height: message.height,
+                width: message.width,
+                encoding: message.encoding.to_str(),
+                is_bigendian: message.is_bigendian,
+                step: message.step,
+                data: bytes::<Image>(message.data.data, message.data.size, message),
+            }
+            .encode(),
+            Self::Compressed(message) => cdr::CompressedImage {
+                stamp_ns,
+                frame_id,
+                format: message.format.to_str(),
+                data: bytes::<CompressedImage>(message.data.data, message.data.size, message),
+            }
+            .encode(),
         }
     }
 

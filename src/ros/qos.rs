@@ -46,7 +46,12 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn profile(self) -> QosProfile {
-        let profile = QosProfile::sensor_data().keep_last(DEPTH);
+        self.profile_with(DEPTH)
+    }
+
+    /// With so many messages kept for the subscription.
+    pub(crate) fn profile_with(self, depth: usize) -> QosProfile {
+        let profile = QosProfile::sensor_data().keep_last(depth);
         let profile = if self.reliable { profile.reliable() } else { profile.best_effort() };
         if self.transient_local { profile.transient_local() } else { profile.volatile() }
     }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use r2r::Publisher;
 use r2r::sensor_msgs::msg::Image;
 use r2r::vision_msgs::msg::Detection2DArray;
+use r2r::{Publisher, WrappedTypesupport};
 
 use crate::corruption::Step;
 use crate::dashboard::Dashboard;
 use crate::health::Observation;
 use crate::pipeline::{Annotator, Seen, Stage, Taken};
+use crate::truth::FrameResult;
 
 use super::debug_image::DebugImage;
 use super::messages::{self, DetectionMessage};
@@ -96,6 +97,21 @@ impl Results {
         let since_taken = (done - *arrived).saturating_sub(*waited);
         let age_done = age_ns.saturating_add(i64::try_from(since_taken.as_nanos()).unwrap_or(0));
         self.shared.record(processed.times, *waited, done - publishing, done - *arrived, age_done);
+        if let Some(recording) = &self.shared.recording {
+            recording.detections(*camera, *now_ns, || message.to_serialized_bytes().ok());
+        }
+        if let Some(truth) = self.shared.truth.as_ref().filter(|truth| truth.watches(*camera)) {
+            truth.frame(
+                *camera,
+                FrameResult {
+                    stamp_ns: image.stamp_ns(),
+                    frame_id: frame_id.to_owned(),
+                    image_size: [processed.width, processed.height],
+                    detections: processed.detections.clone(),
+                    thresholds: thresholds.clone(),
+                },
+            );
+        }
 
         if let Some(mut state) = self.shared.camera(*camera) {
             let recording = Instant::now();

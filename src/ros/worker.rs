@@ -15,8 +15,10 @@ use crate::pipeline::{BatchSizes, FrameCounters, FrameTimes, Mailbox, Pipeline, 
 use super::injection::Injection;
 use super::native::NativeImage;
 use super::parameters::LiveConfig;
+use super::recording::Recording;
 use super::results::Outputs;
 use super::run::Run;
+use super::truth::TruthLink;
 
 /// Settings that the worker looks up for every frame.
 #[derive(Debug)]
@@ -63,6 +65,10 @@ pub(crate) struct Shared {
     pub(crate) latencies: Mutex<StageLatencies>,
     pub(crate) batches: Mutex<BatchSizes>,
     pub(crate) shadow: Mutex<ShadowReport>,
+    /// Where ground truth is compared, if a camera has one.
+    pub(crate) truth: Option<TruthLink>,
+    /// Where everything is recorded, if that is asked for.
+    pub(crate) recording: Option<Arc<Recording>>,
     live: Mutex<Arc<Live>>,
     clock: Arc<Mutex<Clock>>,
 }
@@ -93,6 +99,8 @@ impl Shared {
             latencies: Mutex::new(StageLatencies::default()),
             batches: Mutex::new(BatchSizes::default()),
             shadow: Mutex::new(ShadowReport::default()),
+            truth: None,
+            recording: None,
             live: Mutex::new(Arc::clone(&live)),
             clock,
         };
@@ -115,12 +123,35 @@ impl Shared {
 
     /// A frame has arrived: into its camera's slot, or rejected if it is malformed.
     pub(crate) fn accept(&self, camera: usize, image: NativeImage, arrived: Instant) {
+        if let Some(recording) = &self.recording {
+            recording.image(camera, self.now_ns(), &image);
+        }
         match image.pixels() {
             Ok(_) => drop(self.mailbox.put(camera, image, arrived)),
             Err(error) => {
                 self.mailbox.reject(camera);
                 self.note_rejection(camera, &error.to_string());
             }
+        }
+    }
+
+    /// Ground truth of a camera has arrived.
+    pub(crate) fn accept_truth(&self, camera: usize, message: Vec<u8>) {
+        if let Some(recording) = &self.recording {
+            recording.truth(camera, self.now_ns(), &message);
+        }
+        if let Some(truth) = &self.truth {
+            truth.message(camera, message);
+        }
+    }
+
+    /// Ends what runs beside the worker, in the order in which one feeds the other.
+    fn finish(self) {
+        if let Some(truth) = self.truth {
+            truth.finish();
+        }
+        if let Some(recording) = self.recording.and_then(Arc::into_inner) {
+            recording.finish();
         }
     }
 
@@ -213,6 +244,10 @@ impl Worker {
     /// Stops inference and gives the pipeline back; `None` if the thread had panicked.
     pub(crate) fn stop(self) -> Option<Box<Pipeline>> {
         self.shared.mailbox.close();
-        self.thread.join().ok()
+        let pipeline = self.thread.join().ok();
+        if let Some(shared) = Arc::into_inner(self.shared) {
+            shared.finish();
+        }
+        pipeline
     }
 }

@@ -95,3 +95,44 @@ def test_a_bag_without_labels_is_refused(roadproof: str, labelled_bag: tuple[Pat
     assert "--truth-topic" in refused()
     assert "/truths" in refused("--truth-topic", "/truths")
     assert "Detection2DArray" in refused("--truth-topic", "/front/image_raw")
+
+
+def test_replay_ends_with_what_evaluation_says_of_all_frames(
+    roadproof: str, labelled_bag: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bag, _ = labelled_bag
+    options = ["--truth-topic", "/truth", "-m", str(MODEL)]
+    lines = {}
+    for workers in (1, 3):
+        output = tmp_path / str(workers)
+        command = [roadproof, "replay", str(bag), *options, "-o", str(output), "--workers", str(workers)]
+        # The lowest score that evaluation takes by default.
+        result = subprocess.run([*command, "--score", "0.02"], capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        lines[workers] = (output / "ground_truth.jsonl").read_text().splitlines()
+    assert lines[1] == lines[3]
+    last = json.loads(lines[1][-1])
+    assert last["frames"] == last["frames_compared"] == last["truths_received"] > 0
+    command = [roadproof, "evaluate", str(bag), *options, "--bootstrap", "100", "--json"]
+    result = subprocess.run([*command, "-o", str(tmp_path / "study")], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    clean = json.loads(result.stdout)["variants"][0]["clean"]
+    assert last["map"] == pytest.approx(clean["ap"], abs=1e-9)
+    assert {c["class_name"]: c["ap"] for c in last["classes"] if c["ap"] is not None} == pytest.approx(
+        {c["name"]: c["ap"] for c in clean["classes"] if c["ap"] is not None}, abs=1e-9
+    )
+
+
+def test_replay_says_what_is_wrong_with_ground_truth(
+    roadproof: str, collages: Path, labelled_bag: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bag, _ = labelled_bag
+    for source, arguments, text in (
+        (bag, ["--truth-topic", "/nowhere"], "/nowhere"),
+        (bag, ["--truth-topic", "/front/image_raw"], "vision_msgs/msg/Detection2DArray"),
+        (bag, ["--truth-topic", "/truth", "--truth-iou", "0.72"], "0.55"),
+        (collages / "images", ["--truth-topic", "/truth"], "expected a bag"),
+    ):
+        command = [roadproof, "replay", str(source), "-m", str(MODEL), "-o", str(tmp_path / "out"), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True)
+        assert result.returncode == 1 and text in result.stderr, result.stderr

@@ -11,26 +11,31 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use roadproof::corruption::{Campaign, CorruptorOptions, RadiusMode, Step, WeatherMode};
 use roadproof::dashboard::{Dashboard, Facts};
-use roadproof::data::bag::BagReader;
+use roadproof::data::bag::cdr::{DETECTIONS_TYPE, Detection2DArray};
+use roadproof::data::bag::{BagReader, TopicFilter};
 use roadproof::data::source::{self, SourceOptions};
 use roadproof::detector::{Detector, ModelInfo, ModelManifest};
+use roadproof::evaluation::IouThreshold;
 use roadproof::health::{Profile, WindowConfig};
 use roadproof::image::DecodeLimits;
 use roadproof::pipeline::Pipeline;
-use roadproof::replay::{Injection, Options, replay};
+use roadproof::replay::{Injection, Options, RecordedTruth, replay};
+use roadproof::truth::TruthConfig;
 use serde_json::json;
 
 use sink::FileSink;
 
 /// Run the pipeline on a recording: a bag, a video, a folder of images.
 ///
-/// Writes detections.jsonl, health.jsonl and summary.json into the output folder. Two runs give the same bytes at any number of
+/// Writes detections.jsonl, health.jsonl and summary.json into the output folder, with --truth-topic
+/// `ground_truth.jsonl`. Two runs give the same bytes at any number of
 /// workers.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 #[command(after_help = "Examples:
   roadproof replay drive.mp4 --model models/nanodet-g.toml -o out/
   roadproof replay drive.mcap -m models/nanodet-g.toml -o out/ --bag out/with_detections.mcap
+  roadproof replay drive.mcap -m models/nanodet-g.toml -o out/ --topic /front/image_raw --truth-topic /truth
   roadproof replay images/ -m models/nanodet-g.toml -o out/ --corruption fog:2.5 --seed 7
   roadproof replay drive.mp4 -m models/nanodet-g.toml -o out/ --campaign config/campaigns/fog-ramp.toml --annotate")]
 pub(crate) struct Args {
@@ -69,6 +74,16 @@ pub(crate) struct Args {
     /// Window of health, seconds.
     #[arg(long, value_name = "S", default_value_t = WindowConfig::default().window_s)]
     window: u32,
+    /// Of a bag with one camera: the topic of what is really there (`vision_msgs/Detection2DArray` with the stamps of the
+    /// images), to tell precision, recall and AP beside their estimates.
+    #[arg(long, value_name = "NAME")]
+    truth_topic: Option<String>,
+    /// With --truth-topic: frames in the window of these figures.
+    #[arg(long, value_name = "FRAMES", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    truth_window: u32,
+    /// With --truth-topic: IoU from which a published detection is right: 0.5, 0.55 … 0.95.
+    #[arg(long, value_name = "IOU", default_value_t = 0.5)]
+    truth_iou: f64,
     /// Frames per second of a source without stamps; 30, or the video's own, if not given.
     #[arg(long, value_name = "HZ")]
     rate: Option<f64>,
@@ -126,12 +141,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(profile) = &profile {
         profile.check_fits(&info, &thresholds)?;
     }
+    let truth = args.truth_topic.as_deref().map(|topic| truth(args, topic, &cameras)).transpose()?;
     let options = Options {
         thresholds,
         injection: injection(args)?,
         corruptor: corruptor(args),
         health: WindowConfig { window_s: args.window, ..WindowConfig::default() },
         profile,
+        truth,
         read_ahead: workers * READ_AHEAD,
         is_realtime: args.realtime,
         annotate: args.annotate || args.dashboard.is_some(),
@@ -142,6 +159,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} frames, {per_sec}, {eta} left")?;
     let bar = ProgressBar::new(source.frame_count().unwrap_or(0)).with_style(style);
     let mut sink = FileSink::new(&args.output, args.annotate.then(|| rate(args)), bar)?;
+    if options.truth.is_some() {
+        sink.with_truth()?;
+    }
     let recorded = match &args.bag {
         Some(_) if source::is_bag(&args.source) => Some(BagReader::open(&args.source)?),
         _ => None,
@@ -188,6 +208,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         bail!("none of the {} frames could be used; {} says why", counts.read, written_first(&written));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The ground truth of a bag's only camera.
+fn truth(args: &Args, topic: &str, cameras: &[String]) -> anyhow::Result<RecordedTruth> {
+    let path = &args.source;
+    if !source::is_bag(path) {
+        bail!("--truth-topic: expected a bag, found {}", path.display());
+    }
+    if cameras.len() > 1 {
+        bail!("--truth-topic: the bag has several cameras, choose one with --topic: {}", cameras.join(", "));
+    }
+    let iou = IouThreshold::new(args.truth_iou).with_context(|| {
+        format!("--truth-iou: expected one of 0.5, 0.55 … 0.95, found {}", args.truth_iou)
+    })?;
+    let bag = BagReader::open(path)?;
+    bag.topic(topic, DETECTIONS_TYPE)?;
+    let messages = bag.messages(TopicFilter::only([topic]));
+    let messages = messages.map(|message| Ok(Detection2DArray::decode(&message?.data)));
+    let config = TruthConfig { window_frames: args.truth_window as usize, iou, wait_ns: i64::MAX };
+    Ok(RecordedTruth { config, messages: messages.collect::<anyhow::Result<_>>()? })
 }
 
 fn dashboard(

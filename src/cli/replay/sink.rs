@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use opencv::core::{Mat, MatTraitConst, Size};
 use opencv::videoio::{VideoWriter, VideoWriterTrait, VideoWriterTraitConst};
 use roadproof::dashboard::Dashboard;
-use roadproof::replay::{Drawn, FrameRecord, HealthRecord, Sink};
+use roadproof::replay::{Drawn, FrameRecord, HealthRecord, Sink, TruthRecord};
 
 use super::bag::BagSink;
 
@@ -21,6 +21,8 @@ pub(super) struct FileSink<'a> {
     folder: PathBuf,
     detections: BufWriter<File>,
     health: BufWriter<File>,
+    /// Figures by ground truth, where there is one.
+    truth: Option<BufWriter<File>>,
     /// Frames per second of the videos, where they are wanted.
     video_hz: Option<f64>,
     videos: HashMap<String, Video>,
@@ -40,19 +42,19 @@ fn partial(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+fn create(folder: &Path, name: &str) -> anyhow::Result<BufWriter<File>> {
+    let path = partial(&folder.join(name));
+    File::create(&path).map(BufWriter::new).with_context(|| format!("cannot write {}", path.display()))
+}
+
 impl FileSink<'_> {
     pub(super) fn new(folder: &Path, video_hz: Option<f64>, bar: ProgressBar) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let create = |name: &str| {
-            let path = partial(&folder.join(name));
-            File::create(&path)
-                .map(BufWriter::new)
-                .with_context(|| format!("cannot write {}", path.display()))
-        };
         Ok(Self {
-            detections: create("detections.jsonl")?,
-            health: create("health.jsonl")?,
+            detections: create(folder, "detections.jsonl")?,
+            health: create(folder, "health.jsonl")?,
+            truth: None,
             bag: None,
             dashboard: None,
             folder: folder.to_owned(),
@@ -60,6 +62,12 @@ impl FileSink<'_> {
             videos: HashMap::new(),
             bar,
         })
+    }
+
+    /// Writes figures by ground truth as well.
+    pub(super) fn with_truth(&mut self) -> anyhow::Result<()> {
+        self.truth = Some(create(&self.folder, "ground_truth.jsonl")?);
+        Ok(())
     }
 
     /// Gives everything its final name.
@@ -72,6 +80,10 @@ impl FileSink<'_> {
         self.health.flush()?;
         let mut written: Vec<PathBuf> =
             ["detections.jsonl", "health.jsonl"].map(|name| self.folder.join(name)).to_vec();
+        if let Some(truth) = &mut self.truth {
+            truth.flush()?;
+            written.push(self.folder.join("ground_truth.jsonl"));
+        }
         let mut videos: Vec<Video> = self.videos.into_values().collect();
         videos.sort_by(|a, b| a.path.cmp(&b.path));
         for mut video in videos {
@@ -116,6 +128,15 @@ impl FileSink<'_> {
 }
 
 impl Sink for FileSink<'_> {
+    fn truth(&mut self, record: &TruthRecord<'_>) -> io::Result<()> {
+        if let Some(dashboard) = &self.dashboard {
+            dashboard.truth(record.camera, record.report);
+        }
+        let Some(truth) = &mut self.truth else { return Ok(()) };
+        serde_json::to_writer(&mut *truth, record)?;
+        truth.write_all(b"\n")
+    }
+
     fn frame(&mut self, record: &FrameRecord<'_>, drawn: Option<&Drawn>) -> io::Result<()> {
         serde_json::to_writer(&mut self.detections, record)?;
         self.detections.write_all(b"\n")?;

@@ -104,6 +104,8 @@ fn built_in(package: &str, name: &str) -> Option<&'static str> {
         ("vision_msgs", "Pose2D") => own!("interfaces/vision_msgs/msg/Pose2D.msg"),
         ("roadproof", "CameraHealth") => own!("msg/CameraHealth.msg"),
         ("roadproof", "ClassHealth") => own!("msg/ClassHealth.msg"),
+        ("roadproof", "GroundTruthClass") => own!("msg/GroundTruthClass.msg"),
+        ("roadproof", "GroundTruthHealth") => own!("msg/GroundTruthHealth.msg"),
         _ => return None,
     })
 }
@@ -126,6 +128,11 @@ mod tests {
         assert_eq!(
             parts(&health.text),
             ["std_msgs/Header", "builtin_interfaces/Time", "roadproof/ClassHealth"]
+        );
+        let truth = assemble("roadproof/msg/GroundTruthHealth", find).unwrap();
+        assert_eq!(
+            parts(&truth.text),
+            ["std_msgs/Header", "builtin_interfaces/Time", "roadproof/GroundTruthClass"]
         );
         let detections = assemble("vision_msgs/msg/Detection2DArray", find).unwrap();
         assert_eq!(parts(&detections.text).len(), 12);

@@ -1,7 +1,7 @@
 //! Bags of ROS 2: recordings in MCAP or `SQLite`, read and written without ROS.
 //!
-//! [`BagReader`] opens a folder with its `metadata.yaml`, or a single file. [`BagWriter`] writes MCAP. What
-//! messages say is the room [`cdr`].
+//! [`BagReader`] opens a folder with its `metadata.yaml`, or a single file. [`BagWriter`] writes MCAP, [`Recorder`] does
+//! so in a thread of its own. What messages say is the room [`cdr`].
 //!
 //! A damaged bag is read as far as it goes: what could not be read is counted in a [`Loss`], which the caller
 //! has to look at. A bag that cannot be opened at all is a [`BagError`].
@@ -19,6 +19,7 @@ mod mcap_merge;
 mod mcap_records;
 mod metadata;
 mod reader;
+mod recorder;
 mod sqlite;
 mod topic;
 mod writer;
@@ -31,5 +32,6 @@ pub use definitions::{MessageDefinition, find_definition};
 pub use error::BagError;
 pub use loss::Loss;
 pub use reader::{BagMessage, BagReader, Messages};
+pub use recorder::{RecordedTopic, Recorder, RecorderState};
 pub use topic::{Schema, Topic, TopicFilter};
 pub use writer::{BagWriter, TopicId};

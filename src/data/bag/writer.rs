@@ -47,8 +47,8 @@ struct Written {
     message_count: u64,
 }
 
-/// Writes a bag. Until [`Self::finish`] it has a name that ends in `.partial`; a writer that is dropped before
-/// removes it.
+/// Writes a bag. Until [`Self::finish`] it has a name that ends in `.partial`; a writer that is dropped before, or
+/// cannot finish, removes it, unless [`Self::keep_partial`] says otherwise.
 pub struct BagWriter {
     /// None once finished.
     mcap: Option<mcap::Writer<BufWriter<File>>>,
@@ -60,6 +60,7 @@ pub struct BagWriter {
     by_name: HashMap<String, usize>,
     range_ns: Option<(i64, i64)>,
     warnings: Vec<String>,
+    keeps_partial: bool,
 }
 
 impl BagWriter {
@@ -109,7 +110,22 @@ impl BagWriter {
             by_name: HashMap::new(),
             range_ns: None,
             warnings: Vec::new(),
+            keeps_partial: false,
         })
+    }
+
+    /// Keeps what was written where the bag cannot be finished: what cannot be made again, such as a recording of live
+    /// topics, is worth more unfinished than not at all. [`BagReader`](super::BagReader) reads it up to the break.
+    #[must_use]
+    pub fn keep_partial(mut self) -> Self {
+        self.keeps_partial = true;
+        self
+    }
+
+    /// Where the bag is as long as it is not finished.
+    #[must_use]
+    pub fn partial(&self) -> &Path {
+        &self.partial
     }
 
     /// Declares a topic of CDR messages of a known type, offered reliably.
@@ -295,6 +311,9 @@ impl BagWriter {
     }
 
     fn remove(&self) {
+        if self.keeps_partial {
+            return;
+        }
         if self.in_folder.is_some() {
             // The folder is ours: it was made by `create`.
             _ = std::fs::remove_dir_all(&self.partial);

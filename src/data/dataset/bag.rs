@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::kitti::class_index;
-use super::{Dataset, DatasetError, Label, LabelledImage, Layout, is_box};
+use super::{Dataset, DatasetError, Label, LabelledImage, Layout};
 use crate::data::bag::cdr::{DETECTIONS_TYPE, Detection2DArray};
 use crate::data::bag::{BagReader, TopicFilter};
 use crate::data::source::{self, SourceOptions};
@@ -57,14 +57,48 @@ impl Dataset {
     }
 }
 
-/// Writes every frame; gives stamps and files in the order of the bag.
+/// How much of a box lies in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Inside,
+    /// A part.
+    Partly,
+    /// Nothing: it cannot be found.
+    Outside,
+}
+
+impl Extent {
+    /// Of a box (`x_min`, `y_min`, `x_max`, `y_max`) in an image of a width and height, pixels.
+    #[must_use]
+    pub fn of([x_min, y_min, x_max, y_max]: [f64; 4], [width, height]: [u32; 2]) -> Self {
+        let (width, height) = (f64::from(width), f64::from(height));
+        if x_max <= 0.0 || y_max <= 0.0 || x_min >= width || y_min >= height {
+            Self::Outside
+        } else if x_min < 0.0 || y_min < 0.0 || x_max > width || y_max > height {
+            Self::Partly
+        } else {
+            Self::Inside
+        }
+    }
+}
+
+/// A frame of a bag.
+struct Extracted {
+    stamp_ns: i64,
+    file: PathBuf,
+    /// Width and height, pixels.
+    size: [u32; 2],
+}
+
+/// Writes every frame; gives them in the order of the bag.
 fn extract(
     mut source: Box<dyn source::FrameSource>,
     folder: &Path,
     wrong: &impl Fn(String) -> DatasetError,
-) -> Result<Vec<(i64, PathBuf)>, DatasetError> {
+) -> Result<Vec<Extracted>, DatasetError> {
     let (mut raw, mut compressed) = (Converter::new(), CompressedDecoder::new(DecodeLimits::default()));
-    let mut frames = Vec::new();
+    let mut frames: Vec<Extracted> = Vec::new();
     for frame in &mut source {
         let frame = frame.map_err(|error| wrong(error.to_string()))?;
         let at = |error: crate::image::ImageError| wrong(format!("{}: {error}", frame.name));
@@ -74,11 +108,11 @@ fn extract(
             FramePixels::Pixels(pixels) => pixels,
         };
         let file = folder.join(format!("{}.png", frame.stamp_ns));
-        if frames.iter().any(|(stamp_ns, _)| *stamp_ns == frame.stamp_ns) {
+        if frames.iter().any(|known| known.stamp_ns == frame.stamp_ns) {
             return Err(wrong(format!("{}: two frames have the stamp {} ns", frame.name, frame.stamp_ns)));
         }
         write_png(&pixels, &file)?;
-        frames.push((frame.stamp_ns, file));
+        frames.push(Extracted { stamp_ns: frame.stamp_ns, file, size: [pixels.width(), pixels.height()] });
     }
     match source.loss() {
         Some(loss) => Err(wrong(format!("is damaged, figures on a part of it would mislead: {loss}"))),
@@ -118,7 +152,7 @@ fn from_topic(
     path: &Path,
     topic: &str,
     name: String,
-    frames: Vec<(i64, PathBuf)>,
+    frames: Vec<Extracted>,
 ) -> Result<Dataset, DatasetError> {
     let wrong = |problem: String| DatasetError::Bag { path: path.to_owned(), problem };
     let bag = BagReader::open(path).map_err(|error| wrong(error.to_string()))?;
@@ -133,10 +167,7 @@ fn from_topic(
         let labels = by_stamp.entry(array.stamp_ns).or_default();
         for detection in &array.detections {
             let Some(best) = detection.best() else { continue };
-            let (half_width, half_height) = (detection.size_x_px / 2.0, detection.size_y_px / 2.0);
-            let (x, y) = (detection.center_x_px, detection.center_y_px);
-            let bbox = [x - half_width, y - half_height, x + half_width, y + half_height];
-            if is_box(&bbox) {
+            if let Some(bbox) = detection.corners() {
                 labels.push(Label::new(Some(class_index(&mut dataset.classes, &best.class_id)), bbox));
             } else {
                 dataset
@@ -146,9 +177,18 @@ fn from_topic(
         }
     }
     let labelled = by_stamp.len();
-    for (stamp_ns, file) in frames {
+    for Extracted { stamp_ns, file, size } in frames {
         // A frame that nobody labelled says nothing; one with an empty message says that nothing is there.
-        if let Some(labels) = by_stamp.remove(&stamp_ns) {
+        if let Some(mut labels) = by_stamp.remove(&stamp_ns) {
+            let all = labels.len();
+            labels.retain(|label| Extent::of(label.bbox, size) != Extent::Outside);
+            if labels.len() < all {
+                let outside = all - labels.len();
+                dataset.warnings.push(format!(
+                    "{topic} at {stamp_ns} ns: boxes outside the image of {} × {} are left out: {outside}",
+                    size[0], size[1]
+                ));
+            }
             dataset.images.push(LabelledImage { path: file, id: stamp_ns.to_string(), labels });
         }
     }

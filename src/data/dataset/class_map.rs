@@ -68,7 +68,6 @@ impl ClassMap {
                 )));
             }
         }
-        let plain = |name: &str| name.to_lowercase().replace(['_', '-'], " ");
         let classes = dataset.classes.iter().map(|name| {
             if self.ignore.contains(name) {
                 return Ok(Mapping::Ignored);
@@ -76,7 +75,7 @@ impl ClassMap {
             let wanted = self.classes.get(name);
             let index = match wanted {
                 Some(wanted) => model.iter().position(|class| class == wanted),
-                None => model.iter().position(|class| plain(class) == plain(name)),
+                None => class_named(model, name),
             };
             match (index, wanted) {
                 (Some(index), _) => Ok(Mapping::To(index as u32)),
@@ -94,4 +93,12 @@ impl ClassMap {
         });
         Ok(Mapped { classes: classes.collect::<Result<_, _>>()? })
     }
+}
+
+/// The class of `model` that a dataset calls `name`: case, spaces, `_` and `-` aside.
+#[must_use]
+pub fn class_named(model: &[String], name: &str) -> Option<usize> {
+    let plain = |name: &str| name.to_lowercase().replace(['_', '-'], " ");
+    let wanted = plain(name);
+    model.iter().position(|class| plain(class) == wanted)
 }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use super::{IMAGE_SUFFIXES, suffix};
 
-pub use bag::BagLabels;
-pub use class_map::{ClassMap, Mapped, Mapping};
+pub use bag::{BagLabels, Extent};
+pub use class_map::{ClassMap, Mapped, Mapping, class_named};
 pub use coco::read_detections;
 pub use error::DatasetError;
 

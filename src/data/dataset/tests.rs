@@ -172,3 +172,28 @@ proptest::proptest! {
         let _ = open(&folder(&files), if layout == 2 { "l.json" } else { "" });
     }
 }
+
+#[test]
+fn a_box_is_inside_partly_or_outside() {
+    let of = |bbox| Extent::of(bbox, [640, 480]);
+    assert_eq!(of([0.0, 0.0, 640.0, 480.0]), Extent::Inside);
+    assert_eq!(of([-0.5, 0.0, 10.0, 10.0]), Extent::Partly);
+    assert_eq!(of([600.0, 470.0, 641.0, 480.0]), Extent::Partly);
+    for outside in [
+        [-20.0, 0.0, 0.0, 10.0],
+        [0.0, -20.0, 10.0, 0.0],
+        [640.0, 0.0, 650.0, 10.0],
+        [0.0, 480.0, 10.0, 490.0],
+    ] {
+        assert_eq!(of(outside), Extent::Outside, "{outside:?}");
+    }
+}
+
+#[test]
+fn names_are_the_same_whatever_their_case_and_spaces() {
+    let model = ["person", "traffic light"].map(str::to_owned);
+    assert_eq!(class_named(&model, "Traffic_Light"), Some(1));
+    assert_eq!(class_named(&model, "traffic-light"), Some(1));
+    assert_eq!(class_named(&model, "trafficlight"), None);
+    assert_eq!(class_named(&model, ""), None);
+}

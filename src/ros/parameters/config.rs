@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::detector::{Fallback, MinShare, Provider, ProviderPolicy, SessionOptions};
+use crate::evaluation::IouThreshold;
 use crate::ros::qos::{DurabilityRequest, ReliabilityRequest};
+use crate::truth::TruthConfig;
 
 use super::ParameterStore;
 use super::corruption::CorruptionConfig;
@@ -25,6 +27,15 @@ pub(crate) struct CameraConfig {
     pub(crate) transport: Transport,
     pub(crate) reliability: ReliabilityRequest,
     pub(crate) durability: DurabilityRequest,
+    /// Topic of what is really there, if there is one.
+    pub(crate) ground_truth: Option<String>,
+}
+
+/// What is recorded where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordConfig {
+    pub(crate) path: PathBuf,
+    pub(crate) buffer_bytes: usize,
 }
 
 /// What `configure` needs.
@@ -40,6 +51,10 @@ pub(crate) struct NodeConfig {
     pub(crate) health_profile: Option<PathBuf>,
     /// What a class's status means; the built-in rules if not given.
     pub(crate) health_rules: Option<PathBuf>,
+    /// How ground truth is compared, where a camera has one.
+    pub(crate) truth: TruthConfig,
+    /// What is recorded, if anything is.
+    pub(crate) record: Option<RecordConfig>,
 }
 
 /// What may change from one frame to the next.
@@ -87,8 +102,9 @@ impl NodeConfig {
             }
         }
         let session = session(store, cameras.len()).map_err(|problem| problems.push(problem));
-        match session {
-            Ok(session) if problems.is_empty() => Ok(Self {
+        let truth = truth(store).map_err(|problem| problems.push(problem));
+        match (session, truth) {
+            (Ok(session), Ok(truth)) if problems.is_empty() => Ok(Self {
                 model: PathBuf::from(store.text("model")),
                 cameras,
                 session,
@@ -96,6 +112,11 @@ impl NodeConfig {
                 health_min_support: count(store, "health.min_support"),
                 health_profile: path(store, "health.profile"),
                 health_rules: path(store, "health.rules"),
+                truth,
+                record: path(store, "record.path").map(|path| RecordConfig {
+                    path,
+                    buffer_bytes: count(store, "record.buffer_mb") as usize * 1_000_000,
+                }),
             }),
             _ => Err(problems),
         }
@@ -191,6 +212,17 @@ fn min_share(store: &ParameterStore) -> MinShare {
     store.double("min_share").and_then(|share| MinShare::try_from(share).ok()).unwrap_or_default()
 }
 
+fn truth(store: &ParameterStore) -> Result<TruthConfig, String> {
+    let iou = store.double("ground_truth.iou").unwrap_or_default();
+    let expected = "one of 0.5, 0.55, 0.6 … 0.95, at which detections are matched";
+    Ok(TruthConfig {
+        window_frames: count(store, "ground_truth.window_frames") as usize,
+        iou: IouThreshold::new(iou)
+            .ok_or_else(|| format!("parameter 'ground_truth.iou': expected {expected}, found {iou}"))?,
+        wait_ns: i64::from(count(store, "ground_truth.wait_ms")) * 1_000_000,
+    })
+}
+
 fn camera(store: &ParameterStore, name: &str) -> CameraConfig {
     let text = |suffix: &str| store.text(&format!("{name}.{suffix}"));
     CameraConfig {
@@ -207,6 +239,7 @@ fn camera(store: &ParameterStore, name: &str) -> CameraConfig {
             "volatile" => DurabilityRequest::Volatile,
             _ => DurabilityRequest::Auto,
         },
+        ground_truth: Some(text("ground_truth").to_owned()).filter(|topic| !topic.is_empty()),
     }
 }
 
@@ -281,6 +314,32 @@ mod tests {
             ..SessionOptions::default()
         };
         assert_eq!(config.session, expected);
+    }
+
+    #[test]
+    fn ground_truth_is_off_unless_it_has_a_topic() {
+        let of = |more: &[(&str, V)]| {
+            let given = [
+                ("model", V::String("m.toml".into())),
+                ("cameras", list(&["front"])),
+                ("front.topic", V::String("/image".into())),
+            ];
+            NodeConfig::from_parameters(&store(&[&given, more].concat()))
+        };
+        let config = of(&[]).unwrap();
+        assert_eq!((config.cameras[0].ground_truth.as_deref(), config.record), (None, None));
+        let config = of(&[
+            ("front.ground_truth", V::String("/truth".into())),
+            ("ground_truth.iou", V::Double(0.75)),
+            ("record.path", V::String("drive.mcap".into())),
+        ])
+        .unwrap();
+        assert_eq!(config.cameras[0].ground_truth.as_deref(), Some("/truth"));
+        assert_eq!((config.truth.window_frames, config.truth.wait_ns), (300, 5_000_000_000));
+        assert_eq!(config.truth.iou.value(), 0.75);
+        assert_eq!(config.record.unwrap().buffer_bytes, 128_000_000);
+        let problems = of(&[("ground_truth.iou", V::Double(0.72))]).unwrap_err();
+        assert!(problems[0].contains("'ground_truth.iou'") && problems[0].contains("0.72"), "{problems:?}");
     }
 
     #[test]

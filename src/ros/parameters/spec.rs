@@ -1,10 +1,12 @@
 //! What a parameter may be: its type, range, description, and when it may change.
 
 mod model;
+mod truth;
 
 use r2r::ParameterValue;
 
 use model::model_specs;
+use truth::truth_specs;
 
 /// Type and range of a parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -247,6 +249,9 @@ pub(crate) fn node_specs() -> Vec<Spec> {
             text(""),
             "Rules (TOML) that say which classes are safety-critical and which diagnostic level a status means; found like `model`. Empty: the built-in ones, those of config/health_rules.toml.",
         ),
+    ]);
+    specs.extend(truth_specs());
+    specs.extend([
         spec(
             "corruption.seed",
             Kind::Integer { min: 0, max: i64::MAX },
@@ -322,8 +327,8 @@ pub(crate) fn node_specs() -> Vec<Spec> {
 }
 
 /// Suffixes of the parameters of one camera.
-pub(crate) const CAMERA_SUFFIXES: [&str; 5] =
-    ["topic", "transport", "reliability", "durability", "max_rate_hz"];
+pub(crate) const CAMERA_SUFFIXES: [&str; 6] =
+    ["topic", "transport", "reliability", "durability", "max_rate_hz", "ground_truth"];
 
 /// Parameters of the camera `camera`.
 pub(crate) fn camera_specs(camera: &str) -> Vec<Spec> {
@@ -365,6 +370,13 @@ pub(crate) fn camera_specs(camera: &str) -> Vec<Spec> {
             Live,
             V::Double(0.0),
             "Most frames processed per second; 0 is no limit. Frames in between count as overwritten.",
+        ),
+        spec(
+            &name("ground_truth"),
+            any_text(),
+            Unconfigured,
+            text(""),
+            "Topic of what is really there (vision_msgs/Detection2DArray with the stamps of the images), as simulators have it; docs/ground-truth.md. Empty: none.",
         ),
     ]
 }

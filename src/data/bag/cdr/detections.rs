@@ -67,6 +67,16 @@ impl Detection2D {
         self.results.iter().max_by(|a, b| rank(a).total_cmp(&rank(b)))
     }
 
+    /// `x_min`, `y_min`, `x_max`, `y_max` of the box, its rotation aside; `None` where it is not finite or has no area.
+    #[must_use]
+    pub fn corners(&self) -> Option<[f64; 4]> {
+        let (half_width, half_height) = (self.size_x_px / 2.0, self.size_y_px / 2.0);
+        let (x, y) = (self.center_x_px, self.center_y_px);
+        let corners = [x - half_width, y - half_height, x + half_width, y + half_height];
+        let [x_min, y_min, x_max, y_max] = corners;
+        (corners.iter().all(|value| value.is_finite()) && x_max > x_min && y_max > y_min).then_some(corners)
+    }
+
     fn read(reader: &mut Reader<'_>) -> Result<Self, CdrError> {
         let stamp_ns = reader.time()?;
         let frame_id = reader.str("detections.header.frame_id")?.to_owned();

@@ -283,3 +283,37 @@ fn detections_are_read_and_written_as_ros_does() {
     assert_eq!(read.detections[1].best().unwrap().class_id, "bus");
     assert_same(&array.encode().unwrap(), recorded!("detections"));
 }
+
+#[test]
+fn corners_are_those_of_a_box_with_an_area() {
+    let of = |x: f64, y: f64, width: f64, height: f64| {
+        Detection2D {
+            center_x_px: x,
+            center_y_px: y,
+            size_x_px: width,
+            size_y_px: height,
+            ..Detection2D::default()
+        }
+        .corners()
+    };
+    assert_eq!(of(30.0, 20.0, 10.0, 8.0), Some([25.0, 16.0, 35.0, 24.0]));
+    assert_eq!(
+        of(0.0, 0.0, 10.0, 8.0),
+        Some([-5.0, -4.0, 5.0, 4.0]),
+        "where the image ends is not known here"
+    );
+    let (nan, infinite) = (f64::NAN, f64::INFINITY);
+    for [x, y, width, height] in [
+        [30.0, 20.0, -10.0, 8.0],
+        [30.0, 20.0, 0.0, 8.0],
+        [30.0, 20.0, 10.0, 0.0],
+        [nan, 20.0, 10.0, 8.0],
+        [30.0, infinite, 10.0, 8.0],
+        [30.0, 20.0, 10.0, nan],
+        [30.0, 20.0, infinite, 8.0],
+        // So far away that the box is lost in rounding.
+        [1e300, 20.0, 10.0, 8.0],
+    ] {
+        assert_eq!(of(x, y, width, height), None, "{x} {y} {width} {height}");
+    }
+}
