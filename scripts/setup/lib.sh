@@ -5,7 +5,9 @@ root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
 deps=${ROADPROOF_DEPS:-$root/.deps}
 stamps=$deps/.stamps
 logs=$deps/logs
+# shellcheck disable=SC2034 # not for all that source this
 venv=$deps/ros
+# shellcheck disable=SC2034
 overlay=$deps/overlay # one install prefix per message package below it
 # shellcheck disable=SC2034 # for the steps
 setup_dir=$root/scripts/setup

@@ -219,10 +219,17 @@ impl TruthLink {
         let _ = self.sender.try_send(Event::Report { camera, at: Instant::now(), request });
     }
 
-    /// The figures that were published last, and what was lost on the way to the thread.
+    /// The figures that were published last, and what was lost on the way to the thread. Notes are given once.
     pub(crate) fn last(&self, camera: usize) -> (Option<TruthReport>, u64) {
         let lost = self.seen.lost.get(camera).map_or(0, |lost| lost.load(Ordering::Relaxed));
-        (lock(&self.seen.reports).get(camera).cloned().flatten(), lost)
+        let mut reports = lock(&self.seen.reports);
+        let last = reports.get_mut(camera).and_then(Option::as_mut);
+        let given = last.map(|last| {
+            let given = last.clone();
+            last.notes.clear();
+            given
+        });
+        (given, lost)
     }
 
     /// Ends the thread after what waits for it.
@@ -273,7 +280,7 @@ impl Compare {
         let estimate = |class_id: u32| {
             request.estimates.get(class_id as usize).copied().unwrap_or(ClassEstimate::UNKNOWN)
         };
-        let report = monitor.report(now_ns, estimate, |class_id| request.thresholds.is_enabled(class_id));
+        let mut report = monitor.report(now_ns, estimate, |class_id| request.thresholds.is_enabled(class_id));
         let lost = self.seen.lost.get(index).map_or(0, |lost| lost.load(Ordering::Relaxed));
         let context = TruthContext { camera: &camera.name, topic: &camera.topic, lost, request };
         let message = messages::ground_truth_health(&report, &context);
@@ -284,6 +291,12 @@ impl Compare {
             recording.truth_health(index, request.now_ns, || message.to_serialized_bytes().ok());
         }
         if let Some(last) = lock(&self.seen.reports).get_mut(index) {
+            // Nobody may have read the report before; what is still to be told moves on.
+            let untold = last.take().map(|last| last.notes).unwrap_or_default();
+            report.notes.splice(
+                ..0,
+                untold.into_iter().filter(|note| !report.notes.contains(note)).collect::<Vec<_>>(),
+            );
             *last = Some(report);
         }
     }

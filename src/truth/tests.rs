@@ -137,7 +137,7 @@ fn what_cannot_be_used_is_counted_by_kind_and_told() {
     assert_eq!((counts.objects_received, counts.objects_unknown_class), (11, 3));
     assert_eq!((counts.objects_bad_box, counts.objects_outside), (4, 1));
     assert_eq!((counts.objects_partly_outside, counts.objects_rotated), (1, 1));
-    let unknown = [("".to_owned(), 1), ("2".to_owned(), 1), ("van".to_owned(), 1)];
+    let unknown = [(String::new(), 1), ("2".to_owned(), 1), ("van".to_owned(), 1)];
     assert_eq!(report.unknown_classes, unknown);
     // What is left: the good one, the one partly outside, the rotated one.
     assert_eq!(report.classes[0].instances, 3);
