@@ -103,7 +103,8 @@ done
 printf 'The drive: %s s each of %s (simulated; ROS domain %s) ...\n' "$seconds" "${weathers[*]}" "$ROS_DOMAIN_ID"
 "$binary" node --ros-args -p "model:=$model" -p 'cameras:=[front]' -p front.topic:=/sim/camera/front/image_raw \
     -p use_sim_time:=true -p "health.profile:=$output/profile.json" -p health.window_s:=10 -p max_age_ms:=0 \
-    -p stale_after_ms:=60000 -p intra_op_threads:=1 >"$logs/node.log" 2>&1 &
+    -p stale_after_ms:=60000 -p intra_op_threads:=1 -p front.ground_truth:=/sim/camera/front/ground_truth \
+    -p ground_truth.wait_ms:=60000 -p "record.path:=$output/drive.mcap" >"$logs/node.log" 2>&1 &
 node=$!
 pids+=("$node")
 record "$output/drive" "${weathers[@]/%/:$seconds}"
@@ -122,3 +123,7 @@ for weather in "${weathers[@]}"; do
         || ended_badly evaluation $? "$logs/evaluate-$weather.log"
 done
 "$ROADPROOF_PYTHON" scripts/demo_sim/summary.py "$output" "${weathers[@]}"
+printf '\nThe whole drive, from the bag that the node recorded (%s):\n\n' "$output/drive.mcap"
+"$binary" evaluate "$output/drive.mcap" --model "$model" --topic /sim/camera/front/image_raw \
+    --truth-topic /sim/camera/front/ground_truth --score 0.1 --bootstrap 200 -o "$output/study/drive" \
+    2>"$logs/evaluate-drive.log" || ended_badly evaluation $? "$logs/evaluate-drive.log"
