@@ -66,7 +66,7 @@ impl SignalBaseline {
 }
 
 impl ChangeBaseline {
-    /// What a profile tells without [`calibrate`]: how often the class is there. Frames of a stream are taken to be
+    /// What a profile tells without [`calibrate()`]: how often the class is there. Frames of a stream are taken to be
     /// independent after two seconds.
     #[must_use]
     pub fn from_profile(class: &ClassProfile, source: &ProfileSource, frame_rate_hz: f64) -> Self {

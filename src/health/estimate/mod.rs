@@ -44,7 +44,7 @@ pub trait WindowView {
     fn agreement(&self) -> [f64; 2];
 }
 
-/// Estimates average precision from a window, fitted on the profile's data ([`fit`]).
+/// Estimates average precision from a window, fitted on the profile's data ([`fit()`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Estimator {
