@@ -15,10 +15,8 @@ EOF
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
-fail() {
-    printf 'demo: error: %s\n' "$*" >&2
-    exit 1
-}
+# shellcheck source=scripts/demo/common.sh
+. scripts/demo/common.sh
 
 case ${1:-} in
     -h | --help)
@@ -40,44 +38,7 @@ logs=$output/logs
 [ -f models/nanodet-g.onnx ] || fail 'no models/nanodet-g.onnx; scripts/setup.sh fetches it'
 [ -f "$video" ] || fail "no $video; scripts/demo/fetch_footage.sh fetches it"
 
-ROS_DOMAIN_ID=${ROS_DOMAIN_ID:-$("$ROADPROOF_PYTHON" scripts/free_domain.py)}
-ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
-unset ROS_LOCALHOST_ONLY ROS_STATIC_PEERS
-
-rm -rf -- "$output"
-mkdir -p -- "$logs"
-ROS_LOG_DIR=$root/$logs/ros
-# Without it, shared memory is too small for a camera image; other middleware ignores it.
-FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$root/config/fastdds.xml}
-export ROS_DOMAIN_ID ROS_AUTOMATIC_DISCOVERY_RANGE ROS_LOG_DIR FASTRTPS_DEFAULT_PROFILES_FILE
-
-pids=()
-clean_up() {
-    local status=$? pid
-    trap - EXIT INT TERM
-    for pid in "${pids[@]}"; do
-        kill -TERM "$pid" 2>/dev/null || true
-    done
-    for _ in {1..30}; do
-        running "${pids[@]}" || break
-        sleep 0.1
-    done
-    for pid in "${pids[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
-    done
-    wait 2>/dev/null || true
-    exit "$status"
-}
-running() {
-    local pid
-    for pid in "$@"; do
-        ! kill -0 "$pid" 2>/dev/null || return 0
-    done
-    return 1
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+begin "$output" "$logs"
 
 # Ends the demo with a process's log, if it has gone although it should not have.
 ended_badly() {

@@ -15,10 +15,8 @@ EOF
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
-fail() {
-    printf 'demo-sim: error: %s\n' "$*" >&2
-    exit 1
-}
+# shellcheck source=scripts/demo/common.sh
+. scripts/demo/common.sh
 case ${1:-} in
     -h | --help)
         usage
@@ -41,29 +39,8 @@ rate=4
 [ -x "$simulator" ] || fail "no $simulator; scripts/setup_sim.sh sets it up"
 [ -f "${model%.toml}.onnx" ] || fail "no ${model%.toml}.onnx; scripts/setup.sh fetches it"
 
-ROS_DOMAIN_ID=${ROS_DOMAIN_ID:-$("$ROADPROOF_PYTHON" scripts/free_domain.py)}
-ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
-unset ROS_LOCALHOST_ONLY ROS_STATIC_PEERS
-FASTRTPS_DEFAULT_PROFILES_FILE=${FASTRTPS_DEFAULT_PROFILES_FILE:-$root/config/fastdds.xml}
-ROS_LOG_DIR=$root/$logs/ros
-PYTHONPATH=$root/sim${PYTHONPATH:+:$PYTHONPATH}
-export ROS_DOMAIN_ID ROS_AUTOMATIC_DISCOVERY_RANGE FASTRTPS_DEFAULT_PROFILES_FILE ROS_LOG_DIR PYTHONPATH
-rm -rf -- "$output"
-mkdir -p -- "$logs"
-
-pids=()
-clean_up() {
-    local status=$? pid
-    trap - EXIT INT TERM
-    for pid in "${pids[@]}"; do
-        kill -TERM "$pid" 2>/dev/null || true
-    done
-    wait 2>/dev/null || true
-    exit "$status"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+begin "$output" "$logs"
+export PYTHONPATH=$root/sim${PYTHONPATH:+:$PYTHONPATH}
 ended_badly() {
     printf 'demo-sim: error: the %s ended with status %s; the end of %s:\n' "$1" "$2" "$3" >&2
     tail -n 20 "$3" >&2

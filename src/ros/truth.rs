@@ -292,11 +292,10 @@ impl Compare {
         }
         if let Some(last) = lock(&self.seen.reports).get_mut(index) {
             // Nobody may have read the report before; what is still to be told moves on.
-            let untold = last.take().map(|last| last.notes).unwrap_or_default();
-            report.notes.splice(
-                ..0,
-                untold.into_iter().filter(|note| !report.notes.contains(note)).collect::<Vec<_>>(),
-            );
+            let mut notes = last.take().map(|before| before.notes).unwrap_or_default();
+            notes.retain(|note| !report.notes.contains(note));
+            notes.append(&mut report.notes);
+            report.notes = notes;
             *last = Some(report);
         }
     }

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rcl_interfaces.srv import ListParameters
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
@@ -22,11 +21,9 @@ from ..frames import Look, scene
 from ..ledger import Terms
 from ..report import Report, SkipScenario
 from ..stage import Options, Stage
-from .respawn import call
 
 FRAMES = 12
 SMALL_MIB = 2
-RECORD_PARAMETER = "record.path"
 IMAGE = "sensor_msgs/msg/Image"
 
 
@@ -112,15 +109,9 @@ def _judge_tool(report: Report, name: str, command: list[str], disk: Path) -> No
 
 
 def _record(options: Options, report: Report, disk: Path) -> None:
-    """The node's own recorder, where it has one."""
-    with Stage(options, {"front": Look("raw", encoding="bgr8")}) as stage:
-        stage.wait_active()
-        listed = call(stage, ListParameters, "list_parameters", ListParameters.Request()).result.names
-    if RECORD_PARAMETER not in listed:
-        report.figure("recorder", f"left out: this node has no parameter {RECORD_PARAMETER}")
-        return
+    """The node's own recorder."""
     looks = {"front": Look("raw", encoding="bgr8")}
-    with Stage(options, looks, {RECORD_PARAMETER: str(disk / "recorded.mcap")}) as stage:
+    with Stage(options, looks, {"record.path": str(disk / "recorded.mcap")}) as stage:
         stage.begin()
         stage.play_all(10.0)
         stage.play(options.seconds)
