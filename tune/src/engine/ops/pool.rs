@@ -1,8 +1,11 @@
 //! Pooling: the greatest or the mean of each window, or of all of an image.
 
+mod along;
+
+use along::{Along, Windows};
+
 use super::attributes::{f32_at, gradient};
 use super::pick::add_picked;
-use super::window::{Along, Windows};
 use crate::engine::{Call, Context, Inputs, Op, OpError, Saved};
 use crate::tensor::{Dims, Tensor, Value};
 

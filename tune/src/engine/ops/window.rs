@@ -1,156 +1,134 @@
-//! Windows that pass over an image.
+//! Attributes of convolutions and poolings: how a window walks over an image.
 
-use super::attributes::size;
-use crate::engine::{Context, OpError};
+use roadproof::compress::graph::proto::NodeProto;
 
-/// How the border is filled up.
-#[derive(Debug, Clone, Copy)]
-enum Padding {
-    /// Before and behind.
-    Given { before: usize, behind: usize },
-    /// So that as many windows fit as the stride goes into the side; an odd element goes behind.
-    SameUpper,
-    /// As before, but an odd element goes before.
-    SameLower,
+use crate::engine::OpError;
+
+/// How a kernel walks over an image; sides are height and width.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Window {
+    /// `kernel_shape`, where the node tells it.
+    pub(super) kernel: Option<[usize; 2]>,
+    pub(super) strides: [usize; 2],
+    pub(super) dilations: [usize; 2],
+    pub(super) padding: Padding,
+    pub(super) groups: usize,
 }
 
-/// Along one side of an image.
-#[derive(Debug, Clone, Copy)]
-struct Side {
-    kernel: usize,
-    stride: usize,
-    dilation: usize,
-    padding: Padding,
+/// Zeros around the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Padding {
+    /// Before and behind each side.
+    Explicit { before: [usize; 2], after: [usize; 2] },
+    /// As many as give ⌈side / stride⌉ positions; an odd one goes behind (`upper`) or before.
+    Same { upper: bool },
 }
 
-/// Windows of rows and columns.
-#[derive(Debug)]
-pub(super) struct Windows {
-    sides: [Side; 2],
-    ceil: bool,
-}
-
-/// Windows over a side of known length.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Along {
-    pub(super) input: usize,
-    pub(super) output: usize,
-    pub(super) kernel: usize,
-    pub(super) stride: usize,
-    pub(super) dilation: usize,
-    pub(super) before: usize,
-    /// Elements of the border behind.
-    pub(super) behind: usize,
-}
-
-impl Windows {
-    /// Of the node's attributes.
+impl Window {
+    /// From a node's attributes.
     ///
     /// # Errors
-    /// They are not of two sides, or make no sense.
-    pub(super) fn of(context: &Context<'_>) -> Result<Self, String> {
-        let kernel = context.ints("kernel_shape").unwrap_or_default();
-        let read = |name: &str, default: usize, count: usize| -> Result<Vec<usize>, String> {
-            let values = context.ints(name).map(|values| {
-                values.iter().map(|value| size(*value, name)).collect::<Result<Vec<_>, OpError>>()
-            });
-            let values = values.transpose().map_err(|error| error.0)?;
-            let values = values.filter(|values| !values.is_empty()).unwrap_or_else(|| vec![default; count]);
-            if values.len() == count {
-                Ok(values)
-            } else {
-                Err(format!("expected {name} of {count} numbers, found {}", values.len()))
+    /// They are not those of two sides, or make no sense.
+    pub(super) fn read(node: &NodeProto) -> Result<Self, String> {
+        let strides = pair(node, "strides")?.unwrap_or([1, 1]);
+        let dilations = pair(node, "dilations")?.unwrap_or([1, 1]);
+        let kernel = pair(node, "kernel_shape")?;
+        for (name, sides) in
+            [("strides", strides), ("dilations", dilations), ("kernel_shape", kernel.unwrap_or([1, 1]))]
+        {
+            if sides.contains(&0) {
+                return Err(format!("expected {name} of 1 or more, found {sides:?}"));
             }
+        }
+        let groups = integers(node, "group")?.map_or(1, |groups| groups.first().copied().unwrap_or(0));
+        if groups == 0 {
+            return Err("expected a group of 1 or more, found 0".to_owned());
+        }
+        let explicit = match integers(node, "pads")?.as_deref() {
+            None => Padding::Explicit { before: [0, 0], after: [0, 0] },
+            Some(&[top, left, bottom, right]) => {
+                Padding::Explicit { before: [top, left], after: [bottom, right] }
+            }
+            Some(pads) => return Err(format!("expected pads of 2 sides, found {pads:?}")),
         };
-        if kernel.len() != 2 {
-            return Err(format!("expected windows of 2 sides, found {}", kernel.len()));
-        }
-        let kernel = read("kernel_shape", 1, 2)?;
-        let strides = read("strides", 1, 2)?;
-        let dilations = read("dilations", 1, 2)?;
-        let pads = read("pads", 0, 4)?;
-        if [&kernel, &strides, &dilations].iter().any(|values| values.contains(&0)) {
-            return Err("expected kernel_shape, strides and dilations of at least 1, found 0".to_owned());
-        }
-        let side = |axis: usize| -> Result<Side, String> {
-            let padding = match context.text("auto_pad", "NOTSET") {
-                "NOTSET" => Padding::Given { before: pads[axis], behind: pads[axis + 2] },
-                "VALID" => Padding::Given { before: 0, behind: 0 },
-                "SAME_UPPER" => Padding::SameUpper,
-                "SAME_LOWER" => Padding::SameLower,
-                other => return Err(format!("expected a known auto_pad, found {other}")),
-            };
-            let span = (kernel[axis] - 1) * dilations[axis] + 1;
-            if matches!(padding, Padding::SameUpper | Padding::SameLower) && span < strides[axis] {
+        let auto_pad = node.attribute("auto_pad").map_or(&b"NOTSET"[..], |attribute| attribute.s());
+        let padding = match auto_pad {
+            b"NOTSET" | b"" => explicit,
+            b"VALID" => Padding::Explicit { before: [0, 0], after: [0, 0] },
+            b"SAME_UPPER" => Padding::Same { upper: true },
+            b"SAME_LOWER" => Padding::Same { upper: false },
+            other => {
+                let found = String::from_utf8_lossy(other);
                 return Err(format!(
-                    "expected windows of at least the stride {} with auto_pad, found {span}",
-                    strides[axis]
+                    "expected an auto_pad of NOTSET, VALID, SAME_UPPER or SAME_LOWER, found {found}"
                 ));
             }
-            Ok(Side { kernel: kernel[axis], stride: strides[axis], dilation: dilations[axis], padding })
         };
-        Ok(Self { sides: [side(0)?, side(1)?], ceil: context.int("ceil_mode", 0) != 0 })
+        Ok(Self { kernel, strides, dilations, padding, groups })
     }
 
-    /// Planes (images by channels), and the windows over rows and over columns, of an input of sides [N, C, H, W].
-    pub(super) fn over(&self, dims: &[usize]) -> Result<(usize, [Along; 2]), OpError> {
-        let [images, channels, height, width] = *dims else {
-            return Err(OpError::new(format!("expected sides [N, C, H, W], found {dims:?}")));
-        };
-        let [rows, columns] = self.sides;
-        Ok((images * channels, [rows.along(height, self.ceil)?, columns.along(width, self.ceil)?]))
+    /// Elements that the kernel spans along a side.
+    pub(super) fn span(&self, side: usize, kernel: [usize; 2]) -> usize {
+        (kernel[side] - 1) * self.dilations[side] + 1
     }
-}
 
-impl Side {
-    fn along(self, input: usize, ceil: bool) -> Result<Along, OpError> {
-        let Self { kernel, stride, dilation, padding } = self;
-        let span = (kernel - 1) * dilation + 1;
-        let (before, behind) = match padding {
-            Padding::Given { before, behind } => (before, behind),
-            Padding::SameUpper | Padding::SameLower => {
-                let missing = ((input.div_ceil(stride).max(1) - 1) * stride + span).saturating_sub(input);
-                let less = missing / 2;
-                if matches!(padding, Padding::SameUpper) {
-                    (less, missing - less)
-                } else {
-                    (missing - less, less)
-                }
+    /// Zeros before and behind an image of `length` along a side.
+    pub(super) fn border(&self, side: usize, kernel: [usize; 2], length: usize) -> [usize; 2] {
+        match self.padding {
+            Padding::Explicit { before, after } => [before[side], after[side]],
+            Padding::Same { upper } => {
+                let stride = self.strides[side];
+                let reach = length.div_ceil(stride).saturating_sub(1) * stride + self.span(side, kernel);
+                let padding = reach.saturating_sub(length);
+                let before = if upper { padding / 2 } else { padding.div_ceil(2) };
+                [before, padding - before]
             }
-        };
-        let free = (input + before + behind).checked_sub(span).ok_or_else(|| {
-            OpError::new(format!("expected a side of at least {span} with its border, found {input}"))
-        })?;
-        let mut output = if ceil { free.div_ceil(stride) } else { free / stride } + 1;
-        // no window lies in the border behind alone
-        if ceil && (output - 1) * stride >= input + before {
-            output -= 1;
         }
-        Ok(Along { input, output, kernel, stride, dilation, before, behind })
+    }
+
+    /// Elements of an image of `length` and its border behind the first window, on which further ones can begin.
+    ///
+    /// # Errors
+    /// There is no room for the first.
+    pub(super) fn free(&self, side: usize, kernel: [usize; 2], length: usize) -> Result<usize, OpError> {
+        let span = self.span(side, kernel);
+        let padded = length + self.border(side, kernel, length).iter().sum::<usize>();
+        padded.checked_sub(span).ok_or_else(|| {
+            OpError::new(format!("expected a side of at least {span} with its border, found {padded}"))
+        })
+    }
+
+    /// Checks the weights' sides against `kernel_shape`; returns them.
+    ///
+    /// # Errors
+    /// They differ, or one is 0.
+    pub(super) fn kernel(&self, height: usize, width: usize) -> Result<[usize; 2], OpError> {
+        let found = [height, width];
+        if found.contains(&0) || self.kernel.is_some_and(|kernel| kernel != found) {
+            let expected = self.kernel.map_or_else(|| "1 or more".to_owned(), |kernel| format!("{kernel:?}"));
+            return Err(OpError::new(format!(
+                "expected weights of kernel sides {expected}, found {found:?}"
+            )));
+        }
+        Ok(found)
     }
 }
 
-impl Along {
-    /// The place in the input of element `tap` of window `window`; `None` in the border.
-    pub(super) fn place(&self, window: usize, tap: usize) -> Option<usize> {
-        (window * self.stride + tap * self.dilation)
-            .checked_sub(self.before)
-            .filter(|place| *place < self.input)
+/// An attribute of two numbers, one for each side of an image.
+///
+/// # Errors
+/// It has another number of them, as in one or three dimensions, or a negative one.
+pub(super) fn pair(node: &NodeProto, name: &str) -> Result<Option<[usize; 2]>, String> {
+    let Some(values) = integers(node, name)? else { return Ok(None) };
+    match values.as_slice() {
+        [height, width] => Ok(Some([*height, *width])),
+        _ => Err(format!("expected {name} of 2 sides, found {values:?}")),
     }
+}
 
-    /// The windows whose element `tap` lies in the input.
-    pub(super) fn inside(&self, tap: usize) -> std::ops::Range<usize> {
-        let shift = tap * self.dilation;
-        let first = self.before.saturating_sub(shift).div_ceil(self.stride);
-        let end = (self.input + self.before).saturating_sub(shift).div_ceil(self.stride);
-        first.min(self.output)..end.min(self.output).max(first.min(self.output))
-    }
-
-    /// Elements of a window that are in the input, or with the border in both.
-    pub(super) fn count(&self, window: usize, border: bool) -> usize {
-        let end = if border { self.before + self.input + self.behind } else { self.before + self.input };
-        let start = if border { 0 } else { self.before };
-        let taps = (0..self.kernel).map(|tap| window * self.stride + tap * self.dilation);
-        taps.filter(|place| (start..end).contains(place)).count()
-    }
+fn integers(node: &NodeProto, name: &str) -> Result<Option<Vec<usize>>, String> {
+    let Some(attribute) = node.attribute(name) else { return Ok(None) };
+    let values = if attribute.ints.is_empty() { attribute.i.as_slice() } else { &attribute.ints };
+    let numbers: Result<Vec<usize>, _> = values.iter().map(|value| usize::try_from(*value)).collect();
+    numbers.map(Some).map_err(|_| format!("expected {name} of 0 or more, found {values:?}"))
 }

@@ -6,14 +6,13 @@
 mod plan;
 mod sums;
 mod transpose;
-mod window;
 
 use super::Context;
+use super::window::Window;
 use crate::engine::{Call, Inputs, Op, OpError, Role, Saved};
 use crate::tensor::{Tensor, Value, ValueRef};
 use plan::Plan;
 pub(super) use transpose::build as build_transposed;
-use window::Window;
 
 /// `Conv`: image, weights, bias.
 #[derive(Debug)]

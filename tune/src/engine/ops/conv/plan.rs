@@ -8,8 +8,8 @@
 //! With stride `s`, the padded image is split into its `s · s` phases, the images of every `s`th element: each tap reads
 //! one phase, there with stride 1.
 
-use super::super::super::OpError;
-use super::window::{Padding, Window};
+use crate::engine::OpError;
+use crate::engine::ops::window::Window;
 use crate::tensor::Tensor;
 
 /// The lie of one convolution; sides are height and width.
@@ -76,25 +76,8 @@ impl Plan {
         let mut before = [0, 0];
         let mut output = [0, 0];
         for side in 0..2 {
-            let (span, stride) = (window.span(side, kernel), window.strides[side]);
-            match window.padding {
-                Padding::Explicit { before: first, after } => {
-                    let padded = image[side] + first[side] + after[side];
-                    if padded < span {
-                        return Err(OpError::new(format!(
-                            "expected an image of sides that, padded, are {span} or more, found {padded}"
-                        )));
-                    }
-                    before[side] = first[side];
-                    output[side] = (padded - span) / stride + 1;
-                }
-                Padding::Same { upper } => {
-                    output[side] = image[side].div_ceil(stride);
-                    let padding =
-                        (output[side].saturating_sub(1) * stride + span).saturating_sub(image[side]);
-                    before[side] = if upper { padding / 2 } else { padding.div_ceil(2) };
-                }
-            }
+            [before[side], _] = window.border(side, kernel, image[side]);
+            output[side] = window.free(side, kernel, image[side])? / window.strides[side] + 1;
         }
         Self::with_output(window, (channels, filters), (image, output), before, kernel)
     }

@@ -269,7 +269,7 @@ fn what_cannot_be_convolved_is_told() {
     let found = error(op.as_ref(), &[&whole(&[1, 8, 6, 7], 1), &weights]);
     assert!(found.contains("4 channels (8 in 2 groups), found 2"), "{found}");
     let found = error(op.as_ref(), &[&whole(&[1, 4, 6, 1], 1), &weights]);
-    assert!(found.contains("are 3 or more, found 2"), "{found}");
+    assert!(found.contains("at least 3 with its border, found 2"), "{found}");
     let found = error(op.as_ref(), &[&case.image(), &whole(&[6, 2, 3, 3], 1)]);
     assert!(found.contains("expected weights of kernel sides [3, 2], found [3, 3]"), "{found}");
     let found = error(op.as_ref(), &[&case.image(), &weights, &whole(&[5], 1)]);

@@ -1,9 +1,9 @@
 //! Transposed convolutions: the image takes the place of a convolution's output, the output that of its image.
 
 use super::plan::{Layout, Plan};
-use super::window::{Padding, Window, pair};
 use super::{Operands, WEIGHTS, check_rank, sums};
 use crate::engine::ops::Context;
+use crate::engine::ops::window::{Padding, Window, pair};
 use crate::engine::{Call, Inputs, Op, OpError, Role, Saved};
 use crate::tensor::{Tensor, Value};
 
