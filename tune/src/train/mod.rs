@@ -8,6 +8,7 @@ mod error;
 mod events;
 pub mod journal;
 mod masks;
+mod muon;
 mod optimiser;
 mod options;
 mod output;

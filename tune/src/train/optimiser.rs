@@ -4,7 +4,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::masks::Masks;
-use crate::engine::{Gradients, Parameters, Role};
+use super::muon::orthogonal;
+use crate::engine::{Gradients, Parameter, Parameters, Role};
 use crate::tensor::Tensor;
 
 /// The rule.
@@ -17,6 +18,8 @@ pub enum Rule {
     AdamW,
     /// Stochastic gradient descent with Nesterov's momentum, as Sutskever et al. (ICML 2013) write it; decay decoupled.
     Sgd,
+    /// Muon for the weights of layers that mix channels, `AdamW` for all else (Jordan et al. 2024).
+    Muon,
 }
 
 /// What is smaller than this moves as if it were not, or zeros could never move; Adafactor's constant.
@@ -73,7 +76,7 @@ impl Optimiser {
     #[must_use]
     pub fn new(options: OptimiserOptions, parameters: &Parameters) -> Self {
         let Gradients(first) = Gradients::zeros(parameters);
-        let second = if options.rule == Rule::AdamW { first.clone() } else { Vec::new() };
+        let second = if options.rule == Rule::Sgd { Vec::new() } else { first.clone() };
         Self { options, first, second, steps: 0 }
     }
 
@@ -102,13 +105,19 @@ impl Optimiser {
             // filters lie along the first axis of what has several; a bias is one piece
             let rows = if parameter.tensor.dims().len() > 2 { parameter.tensor.dim(0) } else { 1 };
             let length = (parameter.tensor.len() / rows.max(1)).max(1);
+            if rule == Rule::Muon && mixes_channels(parameter) {
+                let weights = parameter.tensor.data_mut();
+                muon(weights, gradient.data(), first.data_mut(), rows, (momentum, rate, relative), decay);
+                masks.apply(index, weights);
+                return;
+            }
             let weights = parameter.tensor.data_mut();
             let mut second = second.map(|second| second.data_mut().chunks_mut(length));
             let rows = weights.chunks_mut(length).zip(gradient.data().chunks(length));
             for ((weights, gradient), first) in rows.zip(first.data_mut().chunks_mut(length)) {
                 let size = if relative { size(weights) } else { 1.0 };
                 match (rule, second.as_mut().and_then(Iterator::next)) {
-                    (Rule::AdamW, Some(second)) => {
+                    (Rule::AdamW | Rule::Muon, Some(second)) => {
                         adam.scaled(size).step(weights, gradient, first, second, decay);
                     }
                     _ => nesterov(weights, gradient, first, (momentum, rate * size), decay),
@@ -147,6 +156,38 @@ impl Adam {
             *second = self.second_momentum * *second + (1.0 - self.second_momentum) * gradient * gradient;
             let root = second.sqrt() * self.root_bias + self.epsilon;
             *weight = *weight * decay - self.rate * *first / root;
+        }
+    }
+}
+
+/// Whether each filter reads several channels.
+fn mixes_channels(parameter: &Parameter) -> bool {
+    let dims = parameter.tensor.dims();
+    parameter.role == Role::Weight && dims.len() > 1 && dims[0] > 1 && dims[1] > 1
+}
+
+fn muon(
+    weights: &mut [f32],
+    gradient: &[f32],
+    velocity: &mut [f32],
+    rows: usize,
+    (momentum, rate, relative): (f32, f32, bool),
+    decay: f32,
+) {
+    let ahead: Vec<f32> = velocity
+        .iter_mut()
+        .zip(gradient)
+        .map(|(velocity, gradient)| {
+            *velocity = momentum * *velocity + gradient;
+            gradient + momentum * *velocity
+        })
+        .collect();
+    let length = (weights.len() / rows.max(1)).max(1);
+    let direction = orthogonal(&ahead, rows);
+    for (weights, direction) in weights.chunks_mut(length).zip(direction.chunks(length)) {
+        let rate = rate * if relative { size(weights) } else { 1.0 };
+        for (weight, direction) in weights.iter_mut().zip(direction) {
+            *weight = *weight * decay - rate * direction;
         }
     }
 }
@@ -254,6 +295,60 @@ mod tests {
             }
             let at = parameters.items[0].tensor.data();
             assert!((at[0] - 1.0).abs() < 0.02 && (at[1] - 2.0).abs() < 0.02, "{rule:?} {at:?}");
+        }
+    }
+
+    /// A layer whose inputs vary 100 times more in one direction than in the other: Muon is there
+    /// while `AdamW` is still far off.
+    #[test]
+    fn muon_learns_what_hardly_shows() {
+        // inputs of covariance diag(1, 1e-4), turned by 45 degrees
+        let covariance = [[0.50005f32, 0.49995], [0.49995, 0.50005]];
+        let wanted = [[1.0f32, -1.0], [0.5, 2.0]];
+        let left = |rule| {
+            let options = OptimiserOptions { rule, weight_decay: 0.0, ..OptimiserOptions::default() };
+            let item = Parameter {
+                name: "w".to_owned(),
+                role: Role::Weight,
+                tensor: Tensor::new(&[2, 2, 1, 1], vec![0.0; 4]).unwrap(),
+            };
+            let mut parameters = Parameters { items: vec![item], of_graph: 1 };
+            let mut optimiser = Optimiser::new(options, &parameters);
+            let steps = 300;
+            for step in 0..steps {
+                let at = parameters.items[0].tensor.data();
+                let slope = Tensor::from_fn(&[2, 2, 1, 1], |index| {
+                    let (row, column) = (index / 2, index % 2);
+                    (0..2).map(|k| (at[row * 2 + k] - wanted[row][k]) * covariance[k][column]).sum()
+                });
+                let rate = 0.03 * (1.0 - f64::from(step) / f64::from(steps));
+                optimiser.step(&mut parameters, &Gradients(vec![slope]), rate, &Masks::default());
+            }
+            let at = parameters.items[0].tensor.data();
+            let far = |index: usize| (at[index] - wanted[index / 2][index % 2]).powi(2);
+            (0..4).map(far).sum::<f32>().sqrt()
+        };
+        let (muon, adam) = (left(Rule::Muon), left(Rule::AdamW));
+        assert!(muon < 0.1 && muon < 0.2 * adam, "muon {muon}, adam {adam}");
+    }
+
+    /// Biases, and filters of one channel, have no directions to make orthogonal.
+    #[test]
+    fn muon_steps_as_adam_where_no_channels_mix() {
+        for (dims, role) in
+            [(&[3][..], Role::Bias), (&[3, 1, 1, 1], Role::Weight), (&[1, 3, 1, 1], Role::Weight)]
+        {
+            let stepped = |rule| {
+                let options = OptimiserOptions { rule, ..OptimiserOptions::default() };
+                let tensor = Tensor::new(dims, vec![1.0, -0.5, 0.25]).unwrap();
+                let mut parameters =
+                    Parameters { items: vec![Parameter { name: "w".to_owned(), role, tensor }], of_graph: 1 };
+                let gradients = Gradients(vec![Tensor::new(dims, vec![0.3, -2.0, 0.0]).unwrap()]);
+                let mut optimiser = Optimiser::new(options, &parameters);
+                optimiser.step(&mut parameters, &gradients, 0.01, &Masks::default());
+                parameters
+            };
+            assert_eq!(stepped(Rule::Muon), stepped(Rule::AdamW), "{dims:?}");
         }
     }
 
