@@ -32,7 +32,7 @@ def start_storm(stage: Stage, seconds: float, rate_hz: float) -> subprocess.Pope
 
 def end_storm(stage: Stage, storm: subprocess.Popen[str]) -> dict:
     """Waits for the storm to pass; what it tells."""
-    stage.wait_until(lambda: storm.poll() is not None, "the storm passes", 60.0)
+    stage.wait_until(lambda: storm.poll() is not None, "the storm passes", stage.options.seconds + 60.0)
     assert storm.stdout is not None
     said = storm.stdout.read()
     if storm.returncode != 0:
