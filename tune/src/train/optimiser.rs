@@ -106,8 +106,15 @@ impl Optimiser {
             let rows = if parameter.tensor.dims().len() > 2 { parameter.tensor.dim(0) } else { 1 };
             let length = (parameter.tensor.len() / rows.max(1)).max(1);
             if rule == Rule::Muon && mixes_channels(parameter) {
+                let mut direction = ahead(gradient.data(), first.data_mut(), momentum);
+                direction = orthogonal(&direction, parameter.tensor.dim(0));
                 let weights = parameter.tensor.data_mut();
-                muon(weights, gradient.data(), first.data_mut(), rows, (momentum, rate, relative), decay);
+                for (weights, direction) in weights.chunks_mut(length).zip(direction.chunks(length)) {
+                    let rate = rate * if relative { size(weights) } else { 1.0 };
+                    for (weight, direction) in weights.iter_mut().zip(direction) {
+                        *weight = *weight * decay - rate * direction;
+                    }
+                }
                 masks.apply(index, weights);
                 return;
             }
@@ -166,30 +173,15 @@ fn mixes_channels(parameter: &Parameter) -> bool {
     parameter.role == Role::Weight && dims.len() > 1 && dims[0] > 1 && dims[1] > 1
 }
 
-fn muon(
-    weights: &mut [f32],
-    gradient: &[f32],
-    velocity: &mut [f32],
-    rows: usize,
-    (momentum, rate, relative): (f32, f32, bool),
-    decay: f32,
-) {
-    let ahead: Vec<f32> = velocity
-        .iter_mut()
-        .zip(gradient)
-        .map(|(velocity, gradient)| {
-            *velocity = momentum * *velocity + gradient;
-            gradient + momentum * *velocity
-        })
-        .collect();
-    let length = (weights.len() / rows.max(1)).max(1);
-    let direction = orthogonal(&ahead, rows);
-    for (weights, direction) in weights.chunks_mut(length).zip(direction.chunks(length)) {
-        let rate = rate * if relative { size(weights) } else { 1.0 };
-        for (weight, direction) in weights.iter_mut().zip(direction) {
-            *weight = *weight * decay - rate * direction;
-        }
-    }
+/// The velocities after a step of Nesterov's momentum, seen a step ahead.
+fn ahead(gradient: &[f32], velocity: &mut [f32], momentum: f32) -> Vec<f32> {
+    let moved = velocity.iter_mut().zip(gradient);
+    moved.map(|(velocity, gradient)| look_ahead(velocity, *gradient, momentum)).collect()
+}
+
+fn look_ahead(velocity: &mut f32, gradient: f32, momentum: f32) -> f32 {
+    *velocity = momentum * *velocity + gradient;
+    gradient + momentum * *velocity
 }
 
 fn nesterov(
@@ -200,8 +192,7 @@ fn nesterov(
     decay: f32,
 ) {
     for ((weight, gradient), velocity) in weights.iter_mut().zip(gradient).zip(velocity) {
-        *velocity = momentum * *velocity + gradient;
-        *weight = *weight * decay - rate * (gradient + momentum * *velocity);
+        *weight = *weight * decay - rate * look_ahead(velocity, *gradient, momentum);
     }
 }
 
@@ -330,6 +321,22 @@ mod tests {
         };
         let (muon, adam) = (left(Rule::Muon), left(Rule::AdamW));
         assert!(muon < 0.1 && muon < 0.2 * adam, "muon {muon}, adam {adam}");
+    }
+
+    /// A matrix product's weights are a matrix as a convolution's are, though their sides are two.
+    #[test]
+    fn muon_sees_the_matrix_of_a_product() {
+        let stepped = |dims: &[usize]| {
+            let options =
+                OptimiserOptions { rule: Rule::Muon, weight_decay: 0.0, ..OptimiserOptions::default() };
+            let item = Parameter { name: "w".to_owned(), role: Role::Weight, tensor: Tensor::zeros(dims) };
+            let mut parameters = Parameters { items: vec![item], of_graph: 1 };
+            let gradients = Gradients(vec![Tensor::new(dims, vec![3.0, 0.1, -0.2, 0.02]).unwrap()]);
+            let mut optimiser = Optimiser::new(options, &parameters);
+            optimiser.step(&mut parameters, &gradients, 0.01, &Masks::default());
+            parameters.items[0].tensor.data().to_vec()
+        };
+        assert_eq!(stepped(&[2, 2]), stepped(&[2, 2, 1, 1]));
     }
 
     /// Biases, and filters of one channel, have no directions to make orthogonal.
